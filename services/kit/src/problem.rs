@@ -25,7 +25,11 @@ pub trait ServiceError: Error + Send + Sync + 'static {
     /// may name paths or SQL: override it only with words that are safe outside.
     fn public_detail(&self) -> String {
         let code = self.code();
-        if code.http_status().is_server_error() && code != Code::Overloaded { code.title().to_owned() } else { self.to_string() }
+        if code.http_status().is_server_error() && code != Code::Overloaded {
+            code.title().to_owned()
+        } else {
+            self.to_string()
+        }
     }
 
     /// When it may be worth to try again.
@@ -71,8 +75,8 @@ impl Problem {
     }
 
     /// With the cause, which is logged and never shown.
-    pub fn with_source(mut self, source: impl Into<Arc<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
         self
     }
 
