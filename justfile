@@ -1,0 +1,60 @@
+# Recipes of this workspace. `./just <recipe>` works where just is not installed.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+cache := env("LAKEHOUSE_CACHE", home_directory() / ".cache/lakehouse")
+export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", cache / "target")
+export PATH := cache / "tools/cargo/bin:" + env("PATH")
+binary := CARGO_TARGET_DIR / "release/lakehouse"
+
+# Every recipe, with what it does.
+default:
+    @just --justfile {{ justfile() }} --list --unsorted
+
+# Brings what cargo cannot: libduckdb, httpfs. Safe to run again.
+setup:
+    @setup/fetch.sh
+
+# What the tests need besides: nextest, cargo-deny, cargo-machete, foreign S3 servers.
+setup-tests: setup
+    @setup/cargo-tools.sh
+    @setup/test-servers.sh
+
+# The platform's binary.
+build: setup
+    @cargo build --release --package lakehouse
+
+# Sets up, builds and starts the whole platform, with the sample dataset on the first start.
+up *ARGS: build
+    @{{ binary }} up --sample {{ ARGS }}
+
+# The way of one file: sample rows in, SQL out, against a running platform.
+demo: build
+    @setup/demo.sh {{ binary }}
+
+# Format, lints, dependencies, docs.
+check: setup-tests
+    @setup/timed.sh "fmt" cargo fmt --all --check
+    @setup/timed.sh "clippy" cargo clippy --release --workspace --all-targets -- -D warnings
+    @setup/timed.sh "deny" cargo deny --log-level error check bans licenses sources
+    @setup/timed.sh "machete" cargo machete
+    @setup/timed.sh "doc" env RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --quiet
+
+# Unit and integration tests.
+test: setup-tests
+    @setup/timed.sh "tests" cargo nextest run --release --workspace --no-fail-fast
+
+# End-to-end checks over HTTP: on the local backend and on a foreign S3 server.
+smoke: setup-tests build
+    @cargo build --release --package smoke
+    @setup/timed.sh "smoke, local" {{ CARGO_TARGET_DIR }}/release/smoke --backend local
+    @setup/timed.sh "smoke, S3" {{ CARGO_TARGET_DIR }}/release/smoke --backend s3
+
+# Everything that has to pass.
+verify: check test smoke
+
+# Side by side with the peers, in one run; writes docs/BENCHMARKS.md.
+bench *ARGS: build
+    @setup/bench-peers.sh
+    @cargo build --release --package bench --package storaged --package queryd
+    @{{ CARGO_TARGET_DIR }}/release/bench {{ ARGS }}
