@@ -17,6 +17,7 @@
 mod connection;
 mod database;
 mod error;
+mod identifier;
 mod statement;
 mod statement_kind;
 mod stream;
@@ -27,6 +28,7 @@ mod value;
 pub use connection::{Connection, Interrupter};
 pub use database::{Database, library_version};
 pub use error::{Error, ErrorKind};
+pub use identifier::{quote_identifier, quote_literal};
 pub use statement::{Prepared, Statement};
 pub use statement_kind::StatementKind;
 pub use stream::{Column, Stream};

@@ -5,6 +5,7 @@ use std::fmt;
 
 use libduckdb_sys as ffi;
 
+use crate::identifier::{identifier, quote_literal};
 use crate::text::taken;
 
 /// A logical type of DuckDB. Its `Display` is how DuckDB itself writes it.
@@ -131,7 +132,7 @@ fn write_members(f: &mut fmt::Formatter<'_>, name: &str, members: &[Member]) -> 
         let comma = if index > 0 { ", " } else { "" };
         match member.name.as_str() {
             "" => write!(f, "{comma}{}", member.logical_type)?,
-            name => write!(f, "{comma}\"{}\" {}", name.replace('"', "\"\""), member.logical_type)?,
+            name => write!(f, "{comma}{} {}", identifier(name), member.logical_type)?,
         }
     }
     f.write_str(")")
@@ -141,7 +142,7 @@ fn write_enum(f: &mut fmt::Formatter<'_>, values: &[String]) -> fmt::Result {
     f.write_str("ENUM(")?;
     for (index, value) in values.iter().enumerate() {
         let comma = if index > 0 { ", " } else { "" };
-        write!(f, "{comma}'{}'", value.replace('\'', "''"))?;
+        write!(f, "{comma}{}", quote_literal(value))?;
     }
     f.write_str(")")
 }

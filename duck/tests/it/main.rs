@@ -1,5 +1,6 @@
 //! Against the linked DuckDB.
 
+#![allow(clippy::unwrap_used)]
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -169,7 +170,7 @@ fn types_are_written_as_duckdb_writes_them() {
         "[1]",
         "[[1]]",
         "[1, 2]::INTEGER[2]",
-        "{'a': 1, 'b c': 'x', 'select': 1}",
+        "{'a': 1, 'b c': 'x', 'select': 1, 'Name': 1, 'A1': 2, 'ä': 1, '1a': 1}",
         "row(1, 'x')",
         "MAP {'a': [1]}",
         "union_value(num := 2)",
@@ -237,4 +238,16 @@ fn temporary_views_belong_to_one_connection() {
     one.execute_batch("CREATE TEMP VIEW v AS SELECT 1; CREATE TEMP VIEW w AS SELECT 2").unwrap();
     assert!(one.prepare("FROM v, w").is_ok());
     assert!(other.prepare("FROM v").is_err());
+}
+
+#[test]
+fn keywords_are_those_of_the_linked_version() {
+    let connection = connection();
+    let batch = run(&connection, "SELECT count(DISTINCT keyword_name), string_agg(DISTINCT keyword_name, ' ' ORDER BY keyword_name) FROM duckdb_keywords()")
+        .next_batch()
+        .unwrap()
+        .unwrap();
+    let words: Vec<_> = include_str!("../../src/keywords.txt").split_ascii_whitespace().collect();
+    assert_eq!(words.join(" "), batch.column(1).as_string::<i32>().value(0));
+    assert_eq!(words.len() as i64, batch.column(0).as_primitive::<Int64Type>().value(0));
 }
