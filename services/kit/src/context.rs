@@ -35,7 +35,7 @@ impl Context {
             .filter(|id| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()));
         let request_id = match given {
             Some(id) => id.into(),
-            None => Uuid::now_v7().simple().to_string().into(),
+            None => (&*Uuid::now_v7().simple().encode_lower(&mut Uuid::encode_buffer())).into(),
         };
         Context { request_id, traceparent: headers.get(TRACEPARENT).cloned() }
     }
@@ -43,6 +43,11 @@ impl Context {
     /// Runs `future` with this as the current context.
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
         CURRENT.scope(self, future).await
+    }
+
+    /// Runs `f` with this as the current context.
+    pub fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), f)
     }
 
     /// That of the running request, to hand to a task or thread which outlives its future.

@@ -5,10 +5,11 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 
-use crate::server::HttpConfig;
+use crate::server::{HttpConfig, MessageBytesMax};
 use crate::{Code, Problem};
 
 /// A JSON body of at most `message_bytes_max` bytes. curl's default content type and none at all
@@ -40,16 +41,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 /// # Errors
 /// 413 beyond it; 400 for a body that breaks off.
 pub async fn read_message(request: Request) -> Result<Bytes, Problem> {
-    let limit = request.extensions().get::<HttpConfig>().cloned().unwrap_or_default().message_bytes_max;
+    let limit = match request.extensions().get::<MessageBytesMax>() {
+        Some(limit) => limit.0,
+        None => HttpConfig::default().message_bytes_max,
+    };
+    if request.body().size_hint().lower() > limit {
+        return Err(too_long(limit));
+    }
     let body = Limited::new(request.with_limited_body().into_body(), usize::try_from(limit).unwrap_or(usize::MAX));
     match body.collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Problem::new(
-            Code::PayloadTooLarge,
-            format!("the body is longer than {limit} bytes (message_bytes_max)"),
-        )),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_long(limit)),
         Err(error) => Err(Problem::invalid("the body broke off before its end").with_source(error)),
     }
+}
+
+fn too_long(limit: u64) -> Problem {
+    Problem::new(Code::PayloadTooLarge, format!("the body is longer than {limit} bytes (message_bytes_max)"))
 }
 
 /// Parses JSON; an error names the path of the field and the position in the text.

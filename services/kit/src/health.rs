@@ -29,6 +29,7 @@ struct Component {
 struct State {
     components: BTreeMap<String, Component>,
     stopping: bool,
+    draining: bool,
 }
 
 /// Shared by the parts of a service, which report here, and its `/health` routes.
@@ -65,6 +66,16 @@ impl Health {
     /// From here on readiness fails, so that balancers stop sending.
     pub(crate) fn stop(&self) {
         self.state().stopping = true;
+    }
+
+    /// From here on only probes are answered.
+    pub(crate) fn drain(&self) {
+        self.state().draining = true;
+    }
+
+    /// Whether what is new is to be refused.
+    pub fn is_draining(&self) -> bool {
+        self.state().draining
     }
 
     pub(crate) fn report(&self) -> Report {

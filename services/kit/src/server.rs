@@ -1,30 +1,32 @@
 //! One port that carries REST and gRPC, with what every service owes its operator.
 //!
-//! A request passes: accept (bounded connections, `TCP_NODELAY`) → hyper → [`edge`]: context,
+//! A request passes: [`listen`] (bounded connections, `TCP_NODELAY`) → hyper → [`Edge`]: context,
 //! foreign Host and Origin refused, panics caught, metrics → the service's own router. On
 //! shutdown readiness fails first, then running requests have `shutdown_grace` to end.
 
+mod connections;
 mod edge;
+mod listen;
 mod metrics;
 mod routes;
 
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::Health;
+
+pub(crate) use edge::MessageBytesMax;
+pub use edge::{Edge, RouterHandler};
+pub use listen::{Handler, listen};
+pub use metrics::{RouteMetrics, Timed};
+pub use routes::with_probes;
 
 /// How a service faces the network: `[<service>.http]`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,14 +34,28 @@ use crate::Health;
 pub struct HttpConfig {
     /// One JSON body or gRPC message; longer ones are 413.
     pub message_bytes_max: u64,
-    /// Connections at once; more wait in the kernel's backlog.
+    /// Connections at once; more wait in the kernel's backlog until one that is idle was closed
+    /// for them.
     pub connections_max: usize,
+    /// The head of one HTTP/2 request; longer ones are refused. (HTTP/1: 100 headers, 400 KiB.)
+    pub header_bytes_max: u32,
     /// From the first byte of a request to the end of its headers.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
+    /// How long a connection may be kept without a request. Clients that pool connections must
+    /// let go earlier, or try again.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
     /// Between two pieces of a request's body; a client that stalls longer is cut off.
     #[serde(with = "humantime_serde")]
     pub body_idle_timeout: Duration,
+    /// How long a client may leave its answer unread.
+    #[serde(with = "humantime_serde")]
+    pub write_idle_timeout: Duration,
+    /// Between readiness failing and the drain, in which everything is still served: the time a
+    /// balancer needs to notice.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_delay: Duration,
     /// For running requests, once told to stop.
     #[serde(with = "humantime_serde")]
     pub shutdown_grace: Duration,
@@ -53,8 +69,12 @@ impl Default for HttpConfig {
         HttpConfig {
             message_bytes_max: 10 << 20,
             connections_max: 1_024,
+            header_bytes_max: 32 << 10,
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(90),
             body_idle_timeout: Duration::from_secs(30),
+            write_idle_timeout: Duration::from_secs(300),
+            shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(20),
             allowed_hosts: Vec::new(),
         }
@@ -110,89 +130,15 @@ pub struct Service {
     pub http: HttpConfig,
 }
 
-/// Serves until `shutdown` is cancelled, then drains.
+/// Serves until `shutdown` is cancelled, then drains: see [`listen`].
 ///
 /// # Errors
 /// None after a drain; a listener that fails for good.
 pub async fn run(service: Service, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
     let Service { name, router, openapi, health, mut registry, http } = service;
-    let metrics = metrics::HttpMetrics::register(&mut registry);
-    let router = routes::with_standard(router, openapi, health.clone(), Arc::new(registry));
-    let router = edge::layered(router, edge::Edge::new(http.clone(), metrics));
-
-    let connections = Arc::new(Semaphore::new(http.connections_max));
-    let tracker = TaskTracker::new();
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(http.header_timeout);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(4 << 20)
-        .initial_connection_window_size(16 << 20)
-        .max_concurrent_streams(1_024);
-
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(service = name, %address, "serving");
-    }
-    while let Some((stream, permit)) = accept(&listener, &connections, &shutdown).await? {
-        let connection = serve_connection(stream, permit, builder.clone(), router.clone(), shutdown.clone());
-        tracker.spawn(connection);
-    }
-    health.stop();
-    tracker.close();
-    if tokio::time::timeout(http.shutdown_grace, tracker.wait()).await.is_err() {
-        tracing::warn!(service = name, connections = tracker.len(), "drain ended with requests still running");
-    }
-    tracing::info!(service = name, "stopped");
-    Ok(())
-}
-
-/// The next connection with its permit; `None` once told to stop.
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-    shutdown: &CancellationToken,
-) -> Result<Option<(TcpStream, OwnedSemaphorePermit)>, ServeError> {
-    let next = async {
-        // Never closed.
-        let permit = connections.clone().acquire_owned().await.map_err(|e| ServeError::Io(std::io::Error::other(e)))?;
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => return Ok((stream, permit)),
-                // Out of file descriptors or a connection gone before it was taken: it passes.
-                Err(error) => {
-                    tracing::warn!(%error, "accept failed");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        biased;
-        () = shutdown.cancelled() => Ok(None),
-        accepted = next => accepted.map(Some),
-    }
-}
-
-async fn serve_connection(
-    stream: TcpStream,
-    permit: OwnedSemaphorePermit,
-    builder: auto::Builder<TokioExecutor>,
-    router: Router,
-    shutdown: CancellationToken,
-) {
-    let _permit = permit;
-    let _not_vital = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router);
-    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended early");
-    }
+    let edge = Edge::new(&http, &health, &mut registry);
+    let router = routes::with_own_document(router, &openapi, &health);
+    let router = with_probes(router, &health, Arc::new(registry));
+    let handler = RouterHandler::new(router, edge);
+    listen(name, &http, &health, handler, listener, shutdown).await
 }

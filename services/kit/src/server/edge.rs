@@ -1,111 +1,165 @@
 //! What every request passes before its handler and after it.
 
-use std::net::IpAddr;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::MatchedPath;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, HeaderValue, Uri};
-use tower_http::catch_panic::CatchPanicLayer;
+use http::{HeaderMap, HeaderValue, Request, Uri};
+use hyper::body::Incoming;
+use prometheus_client::registry::Registry;
+use tower::Service;
 use tower_http::timeout::TimeoutBody;
 
-use super::HttpConfig;
-use super::metrics::HttpMetrics;
+use super::metrics::{HttpMetrics, RouteMetrics};
+use super::{Handler, HttpConfig};
 use crate::context::{Context, REQUEST_ID};
-use crate::{Caller, Code, Problem};
+use crate::{Caller, Code, Health, Problem};
 
+/// Who may come in, and what is counted. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Edge(Arc<Inner>);
+pub struct Edge(Arc<Inner>);
 
 struct Inner {
     http: HttpConfig,
+    health: Health,
     metrics: HttpMetrics,
+    local: Caller,
 }
+
+/// The limit of one message, for the extractors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MessageBytesMax(pub(crate) u64);
 
 impl Edge {
-    pub(super) fn new(http: HttpConfig, metrics: HttpMetrics) -> Self {
-        Edge(Arc::new(Inner { http, metrics }))
+    /// Registers the request metrics with `registry`.
+    pub fn new(http: &HttpConfig, health: &Health, registry: &mut Registry) -> Self {
+        let metrics = HttpMetrics::register(registry);
+        Edge(Arc::new(Inner { http: http.clone(), health: health.clone(), metrics, local: Caller::local() }))
+    }
+
+    /// The metrics of a route, by its pattern (never by a path: there must be few).
+    pub fn route(&self, pattern: &str) -> Arc<RouteMetrics> {
+        self.0.metrics.route(pattern)
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.0.local
+    }
+
+    /// Whether the request may come in: its Host and Origin are ours, and nothing new is refused
+    /// for a drain.
+    ///
+    /// # Errors
+    /// 403 for a foreign Host or Origin; 503 while draining, but for probes.
+    pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        foreign(&self.0.http.allowed_hosts, uri, headers)?;
+        if self.0.health.is_draining() && !uri.path().starts_with("/health") && uri.path() != "/metrics" {
+            let after = std::time::Duration::from_secs(1);
+            return Err(Problem::new(Code::Unavailable, "this service is stopping").with_retry_after(after));
+        }
+        Ok(())
     }
 }
 
-pub(super) fn layered(router: Router, edge: Edge) -> Router {
-    router
-        .layer(CatchPanicLayer::custom(|_panic: Box<dyn std::any::Any + Send>| {
-            // The panic hook has printed what and where.
-            Problem::new(Code::Internal, Code::Internal.title()).into_response()
-        }))
-        .layer(from_fn_with_state(edge, pass))
+/// Serves a router behind an [`Edge`].
+#[derive(Clone)]
+pub struct RouterHandler {
+    router: Router,
+    edge: Edge,
 }
 
-async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let context = Context::from_headers(request.headers());
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    request.extensions_mut().insert(edge.0.http.clone());
-    request.extensions_mut().insert(Caller::local());
-    let idle = edge.0.http.body_idle_timeout;
-    let refused = foreign(&edge.0.http.allowed_hosts, request.uri(), request.headers());
-    let request = request.map(|body| Body::new(TimeoutBody::new(idle, body)));
+impl RouterHandler {
+    /// `router` must answer every path: see [`super::with_probes`].
+    pub fn new(router: Router, edge: Edge) -> Self {
+        // The pattern is known only within, where the route was matched.
+        let router = router.layer(axum::middleware::map_response(
+            |route: Option<MatchedPath>, mut response: Response| async move {
+                if let Some(route) = route {
+                    response.extensions_mut().insert(route);
+                }
+                response
+            },
+        ));
+        RouterHandler { router, edge }
+    }
 
-    edge.0.metrics.in_flight.inc();
-    let in_flight = InFlight(&edge.0.metrics);
-    let request_id = context.request_id.clone();
-    let mut response = context
-        .scope(async move {
-            match refused {
-                Some(problem) => problem.into_response(),
-                None => next.run(request).await,
+    fn admitted(&self, request: Request<Incoming>) -> Result<impl Future<Output = Response> + use<>, Problem> {
+        let edge = &self.edge.0;
+        self.edge.admit(request.uri(), request.headers())?;
+        let idle = edge.http.body_idle_timeout;
+        let mut request = request.map(|body| {
+            if http_body::Body::is_end_stream(&body) { Body::empty() } else { Body::new(TimeoutBody::new(idle, body)) }
+        });
+        request.extensions_mut().insert(MessageBytesMax(edge.http.message_bytes_max));
+        request.extensions_mut().insert(edge.local.clone());
+        let answer = self.router.clone().call(request);
+        Ok(async move { answer.await.unwrap_or_else(|never| match never {}) })
+    }
+}
+
+impl Handler for RouterHandler {
+    type Body = Body;
+
+    fn handle(self, _: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response> + Send + 'static {
+        let context = Context::from_headers(request.headers());
+        let request_id = context.request_id.clone();
+        let method = request.method().clone();
+        let unrouted = self.edge.route("none");
+        let timed = unrouted.begin();
+        let answered = context.scope(async move {
+            let answer = match self.admitted(request) {
+                Ok(answer) => answer,
+                Err(refused) => return (refused.into_response(), self.edge),
+            };
+            let response = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_panic| {
+                // The panic hook has printed what and where.
+                Problem::new(Code::Internal, Code::Internal.title()).into_response()
+            });
+            (response, self.edge)
+        });
+        async move {
+            let (mut response, edge) = answered.await;
+            let status = response.status();
+            let pattern = response.extensions_mut().remove::<MatchedPath>();
+            let route = pattern.as_ref().map_or("none", MatchedPath::as_str);
+            let elapsed_us = timed.answered_as(&edge.route(route), &method, status).as_micros();
+            tracing::debug!(%method, route, status = status.as_u16(), %request_id, elapsed_us, "answered");
+            if let Ok(id) = HeaderValue::from_str(&request_id) {
+                response.headers_mut().insert(REQUEST_ID, id);
             }
-        })
-        .await;
-    drop(in_flight);
-    let elapsed = started.elapsed();
-    let status = response.status().as_u16();
-    let route = route.as_deref().unwrap_or("none");
-    edge.0.metrics.record(&method, route, status, elapsed);
-    tracing::debug!(%method, route, status, request_id = &*request_id, elapsed_us = elapsed.as_micros(), "answered");
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    response
-}
-
-/// Counts down even where the client left and the future was dropped.
-struct InFlight<'a>(&'a HttpMetrics);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.dec();
+            response
+        }
     }
 }
 
 /// A page of any site can make a browser send requests to loopback. What gives it away is the
 /// Host (after DNS rebinding) or the Origin.
-fn foreign(allowed: &[String], uri: &Uri, headers: &HeaderMap) -> Option<Problem> {
-    let host = match headers.get(HOST) {
-        Some(host) => host.to_str().ok(),
-        None => uri.authority().map(http::uri::Authority::as_str),
-    };
-    if let Some(host) = host
-        && !is_allowed(allowed, host_name(host))
-    {
-        return Some(Problem::new(
-            Code::PermissionDenied,
-            format!("the host {host:?} is not one of this service (allowed_hosts)"),
-        ));
+fn foreign(allowed: &[String], uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    // A target in absolute form outranks the header (RFC 9112, 3.2.2); neither may be foreign.
+    let stated = headers.get(HOST).map(|host| host.to_str().unwrap_or_default());
+    for host in stated.into_iter().chain(uri.authority().map(http::uri::Authority::as_str)) {
+        if !is_allowed(allowed, host_name(host)) {
+            return Err(Problem::new(
+                Code::PermissionDenied,
+                format!("the host {host:?} is not one of this service (allowed_hosts)"),
+            ));
+        }
     }
-    let origin = headers.get(ORIGIN)?.to_str().unwrap_or("null");
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or("null");
     let name = origin.split_once("://").map_or("", |(_, rest)| host_name(rest));
     if is_allowed(allowed, name) {
-        return None;
+        return Ok(());
     }
-    Some(Problem::new(Code::PermissionDenied, format!("pages of {origin:?} may not call this service (allowed_hosts)")))
+    Err(Problem::new(Code::PermissionDenied, format!("pages of {origin:?} may not call this service (allowed_hosts)")))
 }
 
 /// `example.com:80` → `example.com`, `[::1]:80` → `::1`.
@@ -126,23 +180,24 @@ fn is_allowed(allowed: &[String], name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn verdict(host: &str, origin: Option<&str>) -> bool {
+    fn verdict(uri: &'static str, host: &str, origin: Option<&str>) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_str(host).unwrap());
         if let Some(origin) = origin {
             headers.insert(ORIGIN, HeaderValue::from_str(origin).unwrap());
         }
-        foreign(&["lake.example".into()], &Uri::from_static("/"), &headers).is_none()
+        foreign(&["lake.example".into()], &Uri::from_static(uri), &headers).is_ok()
     }
 
     #[test]
     fn only_our_own_hosts_and_origins_pass() {
-        assert!(verdict("localhost:3210", None));
-        assert!(verdict("[::1]:3210", Some("http://127.0.0.1:3210")));
-        assert!(verdict("LAKE.example", Some("https://lake.example")));
-        assert!(!verdict("evil.example", None));
-        assert!(!verdict("127.0.0.1.evil.example:3210", None));
-        assert!(!verdict("localhost:3210", Some("https://evil.example")));
-        assert!(!verdict("localhost:3210", Some("null")));
+        assert!(verdict("/", "localhost:3210", None));
+        assert!(verdict("/", "[::1]:3210", Some("http://127.0.0.1:3210")));
+        assert!(verdict("/", "LAKE.example", Some("https://lake.example")));
+        assert!(!verdict("/", "evil.example", None));
+        assert!(!verdict("/", "127.0.0.1.evil.example:3210", None));
+        assert!(!verdict("/", "localhost:3210", Some("https://evil.example")));
+        assert!(!verdict("/", "localhost:3210", Some("null")));
+        assert!(!verdict("http://evil.example/", "localhost:3210", None));
     }
 }

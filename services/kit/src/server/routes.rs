@@ -13,22 +13,23 @@ use crate::{Code, Health, Problem, Status};
 
 const OPENMETRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
-pub(super) fn with_standard(
-    router: Router,
-    openapi: utoipa::openapi::OpenApi,
-    health: Health,
-    registry: Arc<Registry>,
-) -> Router {
-    let spec: Arc<str> = openapi.to_json().unwrap_or_default().into();
-    let readiness = health.clone();
-    let standard = Router::new()
+/// With `/health` and `/openapi.json` of this service alone.
+pub(super) fn with_own_document(router: Router, openapi: &utoipa::openapi::OpenApi, health: &Health) -> Router {
+    let document: Arc<str> = openapi.to_json().unwrap_or_default().into();
+    let health = health.clone();
+    router
         .route("/health", get(move || async move { report(&health) }))
-        .route("/health/liveness", get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) }))
+        .route("/openapi.json", get(move || async move { json(document.to_string()) }))
+}
+
+/// Adds what an operator's tools ask of everything that runs (`/health/liveness`,
+/// `/health/readiness`, `/metrics`) and problems for what is not there.
+pub fn with_probes(router: Router, health: &Health, registry: Arc<Registry>) -> Router {
+    let readiness = health.clone();
+    router
+        .route("/health/liveness", get(|| async { json("{\"status\":\"ok\"}") }))
         .route("/health/readiness", get(move || async move { ready(&readiness) }))
         .route("/metrics", get(move || async move { exposition(&registry) }))
-        .route("/openapi.json", get(move || async move { json(spec.to_string()) }));
-    router
-        .merge(standard)
         .fallback(
             |uri: http::Uri| async move { Problem::new(Code::NotFound, format!("there is no route {}", uri.path())) },
         )
@@ -45,7 +46,7 @@ fn report(health: &Health) -> Response {
 
 fn ready(health: &Health) -> Response {
     if health.is_ready() {
-        axum::Json(serde_json::json!({ "status": "ok" })).into_response()
+        json("{\"status\":\"ok\"}")
     } else {
         Problem::new(Code::Unavailable, "not ready: /health says why").into_response()
     }
@@ -59,6 +60,6 @@ fn exposition(registry: &Registry) -> Response {
     }
 }
 
-fn json(text: String) -> Response {
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+fn json(text: impl Into<axum::body::Body>) -> Response {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.into()).into_response()
 }
