@@ -94,6 +94,11 @@ impl Problem {
         Value::Object(body)
     }
 
+    /// As a gRPC response of trailers alone, where no tonic service answers.
+    pub fn into_grpc(self) -> Response {
+        tonic::Status::from(self).into_http()
+    }
+
     /// Logs a failure of ours, with its chain of causes: called once, where it leaves the service.
     fn log(&self) {
         let status = self.code.http_status();

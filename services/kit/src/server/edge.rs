@@ -1,7 +1,7 @@
 //! What every request passes before its handler and after it.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -108,7 +108,7 @@ impl RouterHandler {
 impl Handler for RouterHandler {
     type Body = Body;
 
-    fn handle(self, _: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response> + Send + 'static {
+    fn handle(self, request: Request<Incoming>) -> impl Future<Output = Response> + Send + 'static {
         let context = Context::from_headers(request.headers());
         let request_id = context.request_id.clone();
         let method = request.method().clone();

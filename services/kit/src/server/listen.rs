@@ -43,12 +43,15 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// Of its responses.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + Send + 'static;
 
-    /// Answers one request of a client at `peer`. Dropped where the client leaves.
-    fn handle(
-        self,
-        peer: SocketAddr,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
+    /// The handler of one connection, by a client at `peer`; cloned for each of its requests.
+    #[must_use]
+    fn for_peer(&self, peer: SocketAddr) -> Self {
+        let _not_needed = peer;
+        self.clone()
+    }
+
+    /// Answers one request. Dropped where the client leaves.
+    fn handle(self, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 }
 
 /// Serves connections with `handler` until `shutdown` is cancelled; then readiness fails, after
@@ -172,7 +175,7 @@ impl<H: Handler> Acceptor<H> {
 
     fn spawn(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         let connection = self.connections.add();
-        let served = serve(self.builder.clone(), self.handler.clone(), connection, stream, peer);
+        let served = serve(self.builder.clone(), self.handler.for_peer(peer), connection, stream);
         self.tracker.spawn(async move {
             let _permit = permit;
             served.await;
@@ -185,14 +188,13 @@ async fn serve<H: Handler>(
     handler: H,
     connection: Arc<Connection>,
     stream: TcpStream,
-    peer: SocketAddr,
 ) {
     let _not_vital = stream.set_nodelay(true);
     let watched = Watched { stream, connection: connection.clone() };
     let answering = connection.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let in_flight = answering.begin(request.version());
-        let answer = handler.clone().handle(peer, request);
+        let answer = handler.clone().handle(request);
         async move { Ok::<_, Infallible>(answer.await.map(|body| Counted { body, _in_flight: in_flight })) }
     });
     let mut serving = pin!(builder.serve_connection(TokioIo::new(watched), service));
