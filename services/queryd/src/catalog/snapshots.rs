@@ -1,0 +1,161 @@
+//! From what a statement names to the objects it reads: one moment of every dataset.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use kit::Caller;
+use moka::sync::Cache;
+use proto::internal::v1::resolved::Outcome;
+
+use super::resolver::Question;
+use super::{Dataset, Known, Locations, Resolver};
+use crate::engine::{Relation, Snapshot};
+use crate::error::Error;
+use crate::gate::{Read, Statement};
+
+/// Older versions kept in memory.
+const VERSIONS_MAX: u64 = 1_024;
+
+/// Makes snapshots. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Snapshots {
+    known: Known,
+    resolver: Resolver,
+    locations: Locations,
+    versions: Cache<(String, u64), Arc<Dataset>>,
+}
+
+impl Snapshots {
+    pub(crate) fn new(known: Known, resolver: Resolver, locations: Locations) -> Self {
+        Snapshots { known, resolver, locations, versions: Cache::new(VERSIONS_MAX) }
+    }
+
+    /// What stands now of all that the statement reads.
+    pub(crate) async fn take(&self, statement: &Statement, caller: &Caller) -> Result<Snapshot, Error> {
+        if let Some(read) = statement.reads.iter().find(|read| !caller.may_read(&read.name)) {
+            return Err(self.no_dataset(&read.name, caller));
+        }
+        let mut relations = Vec::with_capacity(statement.reads.len());
+        if !statement.reads.is_empty() {
+            let resolved = self.resolve(&statement.reads, caller).await?;
+            let placed = resolved.iter().map(|(_, dataset)| self.locations.of(dataset));
+            let places = try_join_all(placed).await?;
+            for ((read, dataset), places) in resolved.into_iter().zip(places) {
+                relations.push(Relation { pinned: read.version.is_some(), dataset, places: Some(places) });
+            }
+        }
+        if statement.lists_catalog {
+            let named: HashSet<&str> =
+                relations.iter().filter(|r| !r.pinned).map(|r| r.dataset.name.as_str()).collect();
+            let others = self.all(caller).await?.into_iter().filter(|dataset| !named.contains(dataset.name.as_str()));
+            let stubs: Vec<_> = others.map(|dataset| Relation { pinned: false, dataset, places: None }).collect();
+            relations.extend(stubs);
+        }
+        Ok(Snapshot { relations, is_everything: statement.lists_catalog })
+    }
+
+    /// Every dataset that the caller may read, as it stands now.
+    pub(crate) async fn all(&self, caller: &Caller) -> Result<Vec<Arc<Dataset>>, Error> {
+        let mut datasets = Vec::new();
+        for (name, outcome) in self.resolver.resolve_all(self.known.versions()).await? {
+            match outcome {
+                Outcome::Manifest(manifest) => datasets.extend(self.known.learn(manifest).ok()),
+                Outcome::Unchanged(_) => datasets.extend(self.known.get(&name)),
+                Outcome::NotFound(_) => self.known.forget(&name),
+            }
+        }
+        datasets.retain(|dataset| caller.may_read(&dataset.name));
+        datasets.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(datasets)
+    }
+
+    async fn resolve<'a>(
+        &self,
+        reads: impl IntoIterator<Item = &'a Read>,
+        caller: &Caller,
+    ) -> Result<Vec<(&'a Read, Arc<Dataset>)>, Error> {
+        // What is held now, so that `unchanged` has something to mean when it comes.
+        let held: Vec<_> = reads.into_iter().map(|read| (read, self.held(read))).collect();
+        let questions = held.iter().map(|(read, held)| Question {
+            name: read.name.clone(),
+            version: read.version.unwrap_or(0),
+            known_version: held.as_ref().map_or(0, |dataset| dataset.version),
+        });
+        let outcomes = self.resolver.resolve(questions.collect()).await?;
+        let pairs = held.into_iter().zip(outcomes);
+        pairs.map(|((read, held), outcome)| Ok((read, self.settle(read, held, outcome, caller)?))).collect()
+    }
+
+    fn held(&self, read: &Read) -> Option<Arc<Dataset>> {
+        match read.version {
+            None => self.known.get(&read.name),
+            Some(version) => self.versions.get(&(read.name.clone(), version)),
+        }
+    }
+
+    fn settle(
+        &self,
+        read: &Read,
+        held: Option<Arc<Dataset>>,
+        outcome: Outcome,
+        caller: &Caller,
+    ) -> Result<Arc<Dataset>, Error> {
+        match (outcome, held) {
+            (Outcome::Unchanged(version), Some(held)) if held.version == version => Ok(held),
+            (Outcome::Unchanged(_), _) => Err(Error::Internal("catalogd called unchanged what is not held")),
+            (Outcome::Manifest(manifest), _) => {
+                let poisoned = |reason| Error::Poisoned { name: read.name.clone(), reason };
+                let Some(version) = read.version else { return self.known.learn(manifest).map_err(poisoned) };
+                let dataset = Arc::new(Dataset::try_from(manifest).map_err(poisoned)?);
+                self.versions.insert((read.name.clone(), version), dataset.clone());
+                Ok(dataset)
+            }
+            (Outcome::NotFound(_), _) => match read.version {
+                Some(version) if self.known.get(&read.name).is_some() => {
+                    Err(Error::NoVersion { name: read.name.clone(), version })
+                }
+                Some(_) => Err(self.no_dataset(&read.name, caller)),
+                None => {
+                    self.known.forget(&read.name);
+                    Err(self.no_dataset(&read.name, caller))
+                }
+            },
+        }
+    }
+
+    fn no_dataset(&self, name: &str, caller: &Caller) -> Error {
+        let names = self.known.names();
+        let near =
+            names.into_iter().filter(|known| caller.may_read(known)).map(|known| (distance(name, &known), known));
+        let hint = near.filter(|(d, _)| *d <= 1 + name.len() / 4).min().map(|(_, known)| known);
+        Error::NoDataset { name: name.to_owned(), hint }
+    }
+}
+
+/// Levenshtein's, by two rows (Wagner and Fischer, 1974).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substitute = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn distances_count_edits() {
+        for (a, b, edits) in [("workers", "wrkers", 1), ("", "abc", 3), ("kitten", "sitting", 3), ("a", "a", 0)] {
+            assert_eq!(distance(a, b), edits, "{a} {b}");
+        }
+    }
+}

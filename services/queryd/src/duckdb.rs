@@ -1,0 +1,10 @@
+//! DuckDB as a [`SqlEngine`](crate::engine::SqlEngine).
+
+mod adapter;
+mod explain;
+mod scrub;
+mod session;
+mod setup;
+
+pub use adapter::DuckDb;
+pub use setup::{S3, Settings};

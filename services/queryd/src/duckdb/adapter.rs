@@ -1,0 +1,225 @@
+//! The port, kept by a pool of DuckDB connections.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use duck::{Database, Prepared, Stream};
+use kit::{Caller, Role};
+
+use super::explain;
+use super::scrub::{statement_error, stopped};
+use super::session::Session;
+use super::setup::{self, Settings};
+use crate::engine::{Parameters, ResultColumn, Rows, Run, Snapshot, SqlEngine, Stop};
+use crate::error::Error;
+use crate::gate::{Explain, Statement};
+
+/// A locked DuckDB and its idle connections.
+pub struct DuckDb(Arc<Shared>);
+
+struct Shared {
+    database: Database,
+    root: String,
+    idle: Mutex<Vec<Session>>,
+    idle_max: usize,
+}
+
+impl DuckDb {
+    /// Opens an engine which can read below `settings.root` and nothing else; it keeps up to
+    /// `idle_max` connections for later statements.
+    ///
+    /// # Errors
+    /// DuckDB's; a lock that does not hold.
+    pub fn open(settings: &Settings, idle_max: usize) -> Result<Self, duck::Error> {
+        let database = setup::open(settings)?;
+        Ok(DuckDb(Arc::new(Shared { database, root: settings.root.clone(), idle: Mutex::default(), idle_max })))
+    }
+}
+
+impl SqlEngine for DuckDb {
+    fn execute(&self, run: Run<'_>) -> Result<Box<dyn Rows>, Error> {
+        let mut session = self.0.session(&run)?;
+        let interrupter = session.interrupter();
+        run.stop.interrupted_by(move || interrupter.interrupt());
+        let started = start(&mut session, &run);
+        match started {
+            Ok((prepared, stream)) => {
+                let (keep, explain) = (run.statement.plan_is_reusable, run.statement.explain);
+                let key = run.statement.sql.clone();
+                let lease = Lease {
+                    shared: self.0.clone(),
+                    session: Some(session),
+                    keep: keep.then_some(key),
+                    prepared: Some(prepared),
+                    stop: run.stop.clone(),
+                };
+                Ok(DuckRows::boxed(stream, lease, explain, run.statement))
+            }
+            Err(error) => {
+                run.stop.disarm();
+                let error = statement_error(error, &self.0.root, run.stop);
+                self.0.give_back(session, &error);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Binds, prepares, fills in parameters, runs to the first rows.
+fn start(session: &mut Session, run: &Run<'_>) -> Result<(Prepared, Stream), duck::Error> {
+    session.bind(run.snapshot)?;
+    let statement = run.statement;
+    let mut prepared = match statement.explain {
+        None => session.prepare(&statement.sql)?,
+        Some(Explain::Plan) => session.prepare(&format!("EXPLAIN {}", statement.sql))?,
+        Some(Explain::Analyze) => session.prepare(&format!("EXPLAIN (ANALYZE, FORMAT JSON) {}", statement.sql))?,
+    };
+    fill_in(&mut prepared, run.parameters)?;
+    let stream = prepared.execute()?;
+    Ok((prepared, stream))
+}
+
+fn fill_in(prepared: &mut Prepared, parameters: &Parameters) -> Result<(), duck::Error> {
+    let invalid = |message: String| duck::Error { kind: duck::ErrorKind::InvalidInput, message };
+    let wanted = prepared.parameter_count();
+    let given = parameters.positional.len() + parameters.named.len();
+    if given != wanted {
+        return Err(invalid(format!("the statement has {wanted} parameters, and {given} values were given")));
+    }
+    if wanted == 0 {
+        return Ok(());
+    }
+    prepared.clear_bindings();
+    for (at, value) in parameters.positional.iter().enumerate() {
+        prepared.bind(at + 1, value)?;
+    }
+    for (name, value) in &parameters.named {
+        let index =
+            prepared.parameter_index(name).ok_or_else(|| invalid(format!("the statement has no parameter ${name}")))?;
+        prepared.bind(index, value)?;
+    }
+    Ok(())
+}
+
+impl Shared {
+    /// The idle connection of the same scope that fits best, or a new one.
+    fn session(&self, run: &Run<'_>) -> Result<Session, Error> {
+        let scope = scope(run.caller);
+        let best = self.take_best(&scope, run.statement, run.snapshot);
+        match best {
+            Some(session) => Ok(session),
+            None => {
+                let connection = self.database.connect();
+                let connection = connection.map_err(|error| statement_error(error, &self.root, run.stop))?;
+                Ok(Session::new(connection, scope))
+            }
+        }
+    }
+
+    fn take_best(&self, scope: &str, statement: &Statement, snapshot: &Snapshot) -> Option<Session> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let candidates = idle.iter().enumerate().filter(|(_, session)| session.scope() == scope);
+        let cost = |session: &Session| (session.misfit(snapshot), !session.is_ready_for(&statement.sql));
+        let (at, _) = candidates.min_by_key(|(_, session)| cost(session))?;
+        Some(idle.swap_remove(at))
+    }
+
+    fn give_back(&self, session: Session, outcome: &Error) {
+        // A connection that failed inside is not trusted again.
+        if !matches!(outcome, Error::Engine { .. }) {
+            self.park(session);
+        }
+    }
+
+    fn park(&self, session: Session) {
+        if session.is_full() {
+            return;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = (idle.len() >= self.idle_max).then(|| idle.remove(0));
+        idle.push(session);
+        drop(idle);
+        drop(dropped);
+    }
+}
+
+/// Callers who may read the same share connections.
+fn scope(caller: &Caller) -> Arc<str> {
+    if caller.role == Role::Admin || caller.grants.iter().any(|grant| grant == "*") {
+        return "*".into();
+    }
+    let mut grants = caller.grants.to_vec();
+    grants.sort();
+    grants.join("\n").into()
+}
+
+/// A session in use: comes back to the pool when it is dropped.
+struct Lease {
+    shared: Arc<Shared>,
+    session: Option<Session>,
+    prepared: Option<Prepared>,
+    /// Where the plan may be kept: under which text.
+    keep: Option<Arc<str>>,
+    stop: Stop,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.stop.disarm();
+        let Some(mut session) = self.session.take() else { return };
+        if let (Some(prepared), Some(key)) = (self.prepared.take(), self.keep.take()) {
+            session.keep(key, prepared);
+        }
+        self.shared.park(session);
+    }
+}
+
+struct DuckRows {
+    // Before the lease: the stream ends before its connection is anybody else's.
+    stream: Stream,
+    columns: Vec<ResultColumn>,
+    lease: Lease,
+}
+
+impl DuckRows {
+    fn boxed(stream: Stream, lease: Lease, explain: Option<Explain>, statement: &Statement) -> Box<dyn Rows> {
+        let columns = stream.columns().iter();
+        let columns =
+            columns.map(|c| ResultColumn { name: c.name.clone(), logical_type: c.logical_type.clone() }).collect();
+        let rows = DuckRows { stream, columns, lease };
+        match explain {
+            None => Box::new(rows),
+            Some(how) => Box::new(explain::Explained::new(rows, how, statement)),
+        }
+    }
+}
+
+impl Rows for DuckRows {
+    fn columns(&self) -> &[ResultColumn] {
+        &self.columns
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.stream.schema().clone()
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, Error> {
+        let stop = &self.lease.stop;
+        if stop.reason().is_some() {
+            return Err(stopped(stop));
+        }
+        match self.stream.next_batch() {
+            // DuckDB may end a stream that is interrupted as if it had come to its end.
+            Ok(None) if stop.reason().is_some() => Err(stopped(stop)),
+            Ok(batch) => Ok(batch),
+            Err(error) => {
+                let error = statement_error(error, &self.lease.shared.root, stop);
+                if matches!(error, Error::Engine { .. }) {
+                    self.lease.session = None;
+                }
+                Err(error)
+            }
+        }
+    }
+}

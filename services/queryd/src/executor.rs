@@ -1,0 +1,288 @@
+//! Runs statements: lets so many in at once, each on a thread that may block, watches the time and
+//! whether anybody still waits, and passes the answer on piece by piece.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kit::Caller;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::encode::{End, Format};
+use crate::engine::{Limits, Parameters, Rows, Run, Snapshot, SqlEngine, Stop, StopReason};
+use crate::error::Error;
+use crate::gate::Statement;
+use crate::metrics::Metrics;
+
+/// An interrupt that comes before the statement has begun is not heard: it is sent again this often.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(10);
+
+/// What the executor may use.
+#[derive(Debug, Clone)]
+pub(crate) struct ExecutorLimits {
+    pub(crate) concurrent_max: usize,
+    pub(crate) queue_max: usize,
+    pub(crate) queue_timeout: Duration,
+    pub(crate) piece_bytes: usize,
+    pub(crate) pieces_max: usize,
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Executor(Arc<Inner>);
+
+struct Inner {
+    engine: Arc<dyn SqlEngine>,
+    limits: ExecutorLimits,
+    places: Arc<Semaphore>,
+    /// Those that run and those that wait.
+    admitted: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+/// All that one run takes.
+pub(crate) struct Job {
+    pub(crate) statement: Arc<Statement>,
+    pub(crate) parameters: Parameters,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) caller: Caller,
+    pub(crate) limits: Limits,
+    pub(crate) format: Format,
+}
+
+/// A piece of an answer.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) bytes: Bytes,
+    /// With the last piece.
+    pub(crate) end: Option<End>,
+}
+
+/// An answer that has begun. Dropped before its end, it stops the statement.
+pub(crate) struct Answer {
+    pieces: mpsc::Receiver<Result<Piece, Error>>,
+    _abandon: DropGuard,
+}
+
+impl Answer {
+    /// The next piece; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Option<Result<Piece, Error>> {
+        self.pieces.recv().await
+    }
+
+    pub(crate) fn poll_next(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Piece, Error>>> {
+        self.pieces.poll_recv(context)
+    }
+}
+
+impl Executor {
+    pub(crate) fn new(engine: Arc<dyn SqlEngine>, limits: ExecutorLimits, metrics: Metrics) -> Self {
+        let places = Arc::new(Semaphore::new(limits.concurrent_max));
+        let admitted = Arc::new(Semaphore::new(limits.concurrent_max + limits.queue_max));
+        Executor(Arc::new(Inner { engine, limits, places, admitted, metrics }))
+    }
+
+    /// Runs a statement up to its first piece. What fails before that fails here.
+    pub(crate) async fn run(&self, job: Job) -> Result<(Piece, Answer), Error> {
+        let deadline = Instant::now() + job.limits.timeout;
+        let place = self.admit(deadline, job.limits.timeout).await?;
+        let abandoned = CancellationToken::new();
+        let (send, pieces) = mpsc::channel(self.0.limits.pieces_max);
+        let mut answer = Answer { pieces, _abandon: abandoned.clone().drop_guard() };
+        let stop = Stop::default();
+        let timeout = job.limits.timeout;
+        let outlet =
+            Outlet { send, stop: stop.clone(), stopped: CancellationToken::new(), runtime: Handle::current(), timeout };
+        let watch = Watch { stop, stopped: outlet.stopped.clone(), abandoned, deadline };
+        let done = CancellationToken::new();
+        tokio::spawn(watch.until(done.clone()));
+        let inner = self.0.clone();
+        let running = Running { _place: place, _done: done.drop_guard() };
+        tokio::task::spawn_blocking(move || inner.execute(&job, outlet, running));
+        match answer.next().await {
+            Some(Ok(piece)) => Ok((piece, answer)),
+            Some(Err(error)) => Err(error),
+            None => Err(Error::Internal("the statement's thread panicked")),
+        }
+    }
+
+    /// A place to run in; 503 where too many wait, or this one waits too long.
+    async fn admit(&self, deadline: Instant, wanted: Duration) -> Result<Place, Error> {
+        let inner = &self.0;
+        let overloaded =
+            || Error::Overloaded { retry_after: inner.limits.queue_timeout.max(Duration::from_secs(1)) / 2 };
+        let admitted = inner.admitted.clone().try_acquire_owned().map_err(|_| overloaded())?;
+        let place = match inner.places.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                inner.metrics.waiting.inc();
+                let _waiting = Counted(&inner.metrics.waiting);
+                let until_deadline = deadline.saturating_duration_since(Instant::now());
+                let patience = inner.limits.queue_timeout.min(until_deadline);
+                match timeout(patience, inner.places.clone().acquire_owned()).await {
+                    Ok(place) => place.map_err(|_| Error::Internal("the executor is closed"))?,
+                    Err(_) if patience == until_deadline => return Err(Error::Timeout(wanted)),
+                    Err(_) => return Err(overloaded()),
+                }
+            }
+        };
+        Ok(Place { _place: place, _admitted: admitted })
+    }
+}
+
+struct Counted<'a>(&'a prometheus_client::metrics::gauge::Gauge);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+struct Place {
+    _place: OwnedSemaphorePermit,
+    _admitted: OwnedSemaphorePermit,
+}
+
+/// Held by the statement's thread: when it ends, however it does, the watch ends and the place is free.
+struct Running {
+    _done: DropGuard,
+    _place: Place,
+}
+
+/// Stops a statement whose time is up or whose caller left.
+struct Watch {
+    stop: Stop,
+    stopped: CancellationToken,
+    abandoned: CancellationToken,
+    deadline: Instant,
+}
+
+impl Watch {
+    async fn until(self, done: CancellationToken) {
+        let reason = tokio::select! {
+            () = done.cancelled() => return,
+            () = self.abandoned.cancelled() => StopReason::Abandoned,
+            () = sleep_until(self.deadline) => StopReason::Timeout,
+        };
+        while !done.is_cancelled() {
+            self.stop.ask(reason);
+            self.stopped.cancel();
+            sleep(INTERRUPT_EVERY).await;
+        }
+    }
+}
+
+/// Where the statement's thread puts its pieces.
+struct Outlet {
+    send: mpsc::Sender<Result<Piece, Error>>,
+    stop: Stop,
+    /// Wakes a thread that waits for a slow client.
+    stopped: CancellationToken,
+    runtime: Handle,
+    timeout: Duration,
+}
+
+impl Outlet {
+    /// Waits while the client has enough to read.
+    fn put(&self, piece: Piece) -> Result<(), Error> {
+        let sent = match self.send.try_send(Ok(piece)) {
+            Ok(()) => return Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(piece)) => self.runtime.block_on(async {
+                tokio::select! {
+                    sent = self.send.send(piece) => sent.is_ok(),
+                    () = self.stopped.cancelled() => false,
+                }
+            }),
+        };
+        match (sent, self.stop.reason()) {
+            (true, _) => Ok(()),
+            (false, Some(StopReason::Timeout)) => Err(Error::Timeout(self.timeout)),
+            (false, _) => Err(Error::Cancelled),
+        }
+    }
+
+    /// The last thing the client hears.
+    fn fail(&self, error: Error) {
+        let send = async {
+            // A client that does not read has no use for the reason: its connection is cut all the same.
+            let _cut = timeout(Duration::from_millis(100), self.send.send(Err(error))).await;
+        };
+        self.runtime.block_on(send);
+    }
+}
+
+impl Inner {
+    fn execute(&self, job: &Job, outlet: Outlet, running: Running) {
+        let started = std::time::Instant::now();
+        self.metrics.running.inc();
+        let _running = Counted(&self.metrics.running);
+        let outcome = self.answer(job, &outlet);
+        self.metrics.duration.observe(started.elapsed().as_secs_f64());
+        // The place is free and the watch over before the client can ask for more.
+        drop(running);
+        match outcome {
+            Ok(last) => {
+                self.metrics.ended("ok");
+                self.metrics.rows.inc_by(last.end.map_or(0, |end| end.rows));
+                // Whoever left does not want the end either.
+                let _left = outlet.put(last);
+            }
+            Err(error) => {
+                let error = if matches!(error, Error::Timeout(_)) { Error::Timeout(job.limits.timeout) } else { error };
+                self.metrics.ended(match &error {
+                    Error::Timeout(_) => "timeout",
+                    Error::Cancelled => "abandoned",
+                    Error::Engine { .. } | Error::Internal(_) => "failed",
+                    _ => "refused",
+                });
+                outlet.fail(error);
+            }
+        }
+    }
+
+    /// Puts all pieces but the last, which it returns when the engine has let go of everything.
+    fn answer(&self, job: &Job, outlet: &Outlet) -> Result<Piece, Error> {
+        let run = Run {
+            statement: &job.statement,
+            parameters: &job.parameters,
+            snapshot: &job.snapshot,
+            caller: &job.caller,
+            limits: &job.limits,
+            stop: &outlet.stop,
+        };
+        let mut rows = self.engine.execute(run)?;
+        self.encode(rows.as_mut(), job, outlet)
+    }
+
+    fn encode(&self, rows: &mut dyn Rows, job: &Job, outlet: &Outlet) -> Result<Piece, Error> {
+        let piece_bytes = self.limits.piece_bytes;
+        let mut out = Vec::new();
+        let mut encoder = job.format.begin(rows.columns(), &rows.schema(), &mut out)?;
+        let mut end = End { rows: 0, truncated: false };
+        while let Some(mut batch) = rows.next_batch()? {
+            let room = job.limits.rows_max.map_or(u64::MAX, |max| max - end.rows);
+            if batch.num_rows() as u64 > room {
+                end.truncated = true;
+                batch = batch.slice(0, usize::try_from(room).unwrap_or(usize::MAX));
+            }
+            end.rows += batch.num_rows() as u64;
+            encoder.batch(&batch, &mut out)?;
+            if end.truncated {
+                break;
+            }
+            if out.len() >= piece_bytes {
+                let full = std::mem::replace(&mut out, Vec::with_capacity(piece_bytes + piece_bytes / 4));
+                outlet.put(Piece { bytes: full.into(), end: None })?;
+            }
+        }
+        encoder.end(end, &mut out)?;
+        Ok(Piece { bytes: out.into(), end: Some(end) })
+    }
+}

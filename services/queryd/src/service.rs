@@ -1,0 +1,84 @@
+//! What a statement goes through, whichever way it came: gate, snapshot, executor.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use kit::Caller;
+
+use crate::catalog::{Dataset, Snapshots};
+use crate::encode::Format;
+use crate::engine::{Limits, Parameters};
+use crate::error::Error;
+use crate::executor::{Answer, Executor, Job, Piece};
+use crate::gate::{Explain, Gate, Statement};
+
+/// A statement as it came, already of valid form.
+#[derive(Debug)]
+pub(crate) struct Query {
+    pub(crate) sql: String,
+    pub(crate) parameters: Parameters,
+    pub(crate) rows_max: Option<u64>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) format: Format,
+    /// To be explained, whatever the text says.
+    pub(crate) explain: Option<Explain>,
+}
+
+/// Shared by the handlers. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Service(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) gate: Gate,
+    pub(crate) snapshots: Snapshots,
+    /// Set once storaged has said where the datasets lie.
+    pub(crate) executor: OnceLock<Executor>,
+    pub(crate) timeout_default: Duration,
+    pub(crate) timeout_max: Duration,
+}
+
+impl Service {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Service(Arc::new(parts))
+    }
+
+    /// From here on statements run.
+    pub(crate) fn ready(&self, executor: Executor) {
+        // Set by the one task that opens the engine.
+        let _once = self.0.executor.set(executor);
+    }
+
+    /// Runs a statement up to its first piece.
+    pub(crate) async fn run(&self, query: Query, caller: Caller) -> Result<(Piece, Answer), Error> {
+        let executor = self.0.executor.get().ok_or(Error::Starting)?;
+        let limits = self.limits(&query)?;
+        let statement = self.0.gate.check(&query.sql).await?;
+        let statement = match query.explain {
+            None => statement,
+            explain => Arc::new(Statement {
+                sql: statement.sql.clone(),
+                explain,
+                reads: statement.reads.clone(),
+                lists_catalog: statement.lists_catalog,
+                plan_is_reusable: false,
+            }),
+        };
+        let snapshot = self.0.snapshots.take(&statement, &caller).await?;
+        let Query { parameters, format, .. } = query;
+        executor.run(Job { statement, parameters, snapshot, caller, limits, format }).await
+    }
+
+    /// Every dataset that the caller may read.
+    pub(crate) async fn datasets(&self, caller: &Caller) -> Result<Vec<Arc<Dataset>>, Error> {
+        self.0.snapshots.all(caller).await
+    }
+
+    fn limits(&self, query: &Query) -> Result<Limits, Error> {
+        let timeout = query.timeout.unwrap_or(self.0.timeout_default);
+        if timeout.is_zero() || timeout > self.0.timeout_max {
+            let max = self.0.timeout_max.as_millis();
+            return Err(Error::Invalid(format!("timeout_ms must be from 1 to {max} (timeout_max)")));
+        }
+        Ok(Limits { timeout, rows_max: query.rows_max })
+    }
+}
