@@ -8,9 +8,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use figment::value::Value;
+use figment::{Figment, Source};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -137,6 +137,16 @@ impl Loaded {
         self.0.contains(key)
     }
 
+    /// Where the value of `section.key` was said; `None` where it is the default.
+    pub fn source(&self, key: &str) -> Option<String> {
+        let metadata = self.0.find_metadata(key)?;
+        Some(match &metadata.source {
+            Some(Source::File(path)) => path.display().to_string(),
+            _ if metadata.name.contains(ENV_PREFIX) => "environment".to_owned(),
+            _ => "--set".to_owned(),
+        })
+    }
+
     fn extract<T: DeserializeOwned + Default>(&self, section: &str) -> Result<T, ConfigError> {
         if !self.0.contains(section) {
             return Ok(T::default());
@@ -192,8 +202,12 @@ mod tests {
     fn flags_win_over_the_file() {
         let (_folder, sources) =
             sources("[storaged]\nbytes_max = 7\nwait = \"30s\"\n[queryd]\nanything = 1\n", &["storaged.bytes_max=9"]);
-        let config: Config = sources.load().unwrap().section().unwrap();
+        let loaded = sources.load().unwrap();
+        let config: Config = loaded.section().unwrap();
         assert_eq!((config.bytes_max, config.wait), (9, Duration::from_secs(30)));
+        assert_eq!(loaded.source("storaged.bytes_max").as_deref(), Some("--set"));
+        assert!(loaded.source("storaged.wait").unwrap().ends_with("lakehouse.toml"));
+        assert_eq!(loaded.source("storaged.listen"), None);
     }
 
     #[test]
