@@ -1,1 +1,43 @@
-fn main() {}
+//! Measures the platform side by side with its peers.
+//!
+//! Each row of the table is measured in one run, ours and the peer in turns, on the same machine
+//! and the same files; the figure is the median of the rounds, and what counts is the ratio. A
+//! request that fails is a measurement that failed. Nothing is taken from anywhere but here.
+
+mod answers;
+mod data;
+mod duck;
+mod env;
+mod http;
+mod load;
+mod machine;
+mod peers;
+mod platform;
+mod report;
+mod rows;
+mod server;
+mod stats;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use crate::env::{Env, Options};
+use crate::rows::Row;
+
+/// The generator and everything it waits for live on this one thread.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    let env = Env::new(&options)?;
+    let rows = if options.only.is_empty() { Row::value_variants() } else { &options.only };
+    let mut sections = Vec::new();
+    for row in rows {
+        sections.push(rows::run(*row, &env).await);
+    }
+    if let Some(out) = &env.out {
+        let head = include_str!("../BENCHMARKS.head.md").replace("@MACHINE@", &machine::facts(env.threads));
+        let names: Vec<&str> = Row::value_variants().iter().map(|row| row.name()).collect();
+        report::write(out, &head, &names, &sections)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! What every row needs: sizes, folders, binaries.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+
+use crate::load::Length;
+use crate::rows::Row;
+
+/// Benchmarks side by side with peers, in one run; writes docs/BENCHMARKS.md.
+#[derive(Parser)]
+pub(crate) struct Options {
+    /// Only these rows.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) only: Vec<Row>,
+    /// Small sizes and short loops, to see whether the harness works. Writes no document.
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// Also what takes long: memory while a 4 GB file is ingested (1 GB otherwise).
+    #[arg(long)]
+    full: bool,
+    /// Each side is measured so often, in turns.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Where the results go, section by section: what was not measured stays as it was.
+    #[arg(long, value_name = "FILE", default_value = "docs/BENCHMARKS.md")]
+    out: PathBuf,
+    /// The platform's binaries [default: beside this one].
+    #[arg(long, value_name = "FOLDER")]
+    binaries: Option<PathBuf>,
+}
+
+/// How much of everything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) tpch_scale: &'static str,
+    pub(crate) worker_rows: u64,
+    pub(crate) wide_rows: u64,
+    pub(crate) big_csv_bytes: u64,
+    pub(crate) large_object_bytes: u64,
+    pub(crate) small_objects: u64,
+    pub(crate) datasets: u64,
+    pub(crate) loops: Length,
+}
+
+const REAL: Sizes = Sizes {
+    tpch_scale: "1",
+    worker_rows: 500_000,
+    wide_rows: 5_000_000,
+    big_csv_bytes: 1_000_000_000,
+    large_object_bytes: 1 << 30,
+    small_objects: 10_000,
+    datasets: 1_000,
+    loops: Length::For { warm_up: Duration::from_secs(2), measured: Duration::from_secs(8) },
+};
+
+const QUICK: Sizes = Sizes {
+    tpch_scale: "0.05",
+    worker_rows: 100_000,
+    wide_rows: 500_000,
+    big_csv_bytes: 100_000_000,
+    large_object_bytes: 64 << 20,
+    small_objects: 500,
+    datasets: 50,
+    loops: Length::For { warm_up: Duration::from_millis(300), measured: Duration::from_secs(1) },
+};
+
+/// Shared by all rows.
+pub(crate) struct Env {
+    pub(crate) sizes: Sizes,
+    pub(crate) rounds: usize,
+    /// Of the platform's engine and of DuckDB in-process alike.
+    pub(crate) threads: usize,
+    /// What setup/bench-peers.sh made.
+    pub(crate) peers: PathBuf,
+    /// Inputs, kept between runs.
+    pub(crate) inputs: PathBuf,
+    /// Where results are written, if at all.
+    pub(crate) out: Option<PathBuf>,
+    binaries: PathBuf,
+    work: tempfile::TempDir,
+}
+
+impl Env {
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        let cache = match std::env::var_os("LAKEHOUSE_CACHE") {
+            Some(cache) => PathBuf::from(cache),
+            None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache/lakehouse"),
+        };
+        let peers = cache.join("tools/bench-peers");
+        ensure!(peers.join(".installed").is_file(), "the peers are not there: run setup/bench-peers.sh");
+        let inputs = cache.join("bench");
+        std::fs::create_dir_all(&inputs)?;
+        let binaries = match &options.binaries {
+            Some(folder) => folder.clone(),
+            None => std::env::current_exe()?.parent().context("no folder")?.to_owned(),
+        };
+        let mut sizes = if options.quick { QUICK } else { REAL };
+        if options.full {
+            sizes.big_csv_bytes = 4_000_000_000;
+        }
+        Ok(Env {
+            sizes,
+            rounds: options.rounds,
+            threads: std::thread::available_parallelism()?.get(),
+            peers,
+            // On the same disk as everything else that is compared.
+            work: tempfile::Builder::new().prefix("run-").tempdir_in(&inputs)?,
+            inputs,
+            out: (!options.quick).then(|| options.out.clone()),
+            binaries,
+        })
+    }
+
+    /// A binary of this workspace.
+    pub(crate) fn binary(&self, name: &str) -> Result<PathBuf> {
+        let binary = self.binaries.join(name);
+        ensure!(binary.is_file(), "there is no {}: build it first", binary.display());
+        Ok(binary)
+    }
+
+    /// A new empty folder that goes when the run ends.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir_in(self.work.path())?;
+        Ok(folder.keep())
+    }
+
+    /// The whole run's folder.
+    pub(crate) fn work(&self) -> &Path {
+        self.work.path()
+    }
+}

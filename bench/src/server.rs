@@ -1,0 +1,89 @@
+//! Servers as child processes: started on free ports, watched, ended by their own pid.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+
+use crate::http::wait_until_ok;
+
+/// Between SIGTERM and SIGKILL.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+const READY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server; killed when dropped.
+pub(crate) struct Server {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts `command`; what it says goes to `{name}.log` in `folder`.
+    pub(crate) fn start(name: &'static str, command: &mut Command, folder: &Path) -> Result<Self> {
+        let log = folder.join(format!("{name}.log"));
+        let out = File::options().create(true).append(true).open(&log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        Ok(Server { name, child, log })
+    }
+
+    /// Waits for a 200 from `path`, asked every `every`; a server that ended tells why.
+    pub(crate) async fn ready(&mut self, address: SocketAddr, path: &str, every: Duration) -> Result<()> {
+        let ended = tokio::select! {
+            ready = wait_until_ok(address, path, READY_PATIENCE, every) => return ready,
+            status = self.child.wait() => status?,
+        };
+        bail!("{} ended with {ended} before it was ready: {}", self.name, self.last_words())
+    }
+
+    /// Forgets the peak of the resident memory so far.
+    pub(crate) fn reset_peak(&self) -> Result<()> {
+        fs::write(format!("/proc/{}/clear_refs", self.pid()?), "5").context("cannot reset the peak of the memory")
+    }
+
+    /// The peak of the resident memory since it was reset, in bytes.
+    pub(crate) fn peak_bytes(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib * 1024)
+    }
+
+    /// SIGTERM, and the exit that has to follow.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let pid = i32::try_from(self.pid()?).ok().and_then(Pid::from_raw).context("no such pid")?;
+        kill_process(pid, Signal::TERM)?;
+        if tokio::time::timeout(STOP_PATIENCE, self.child.wait()).await.is_err() {
+            self.child.kill().await?;
+            bail!("{} did not end within {STOP_PATIENCE:?} of SIGTERM", self.name);
+        }
+        Ok(())
+    }
+
+    fn pid(&self) -> Result<u32> {
+        self.child.id().with_context(|| format!("{} has ended: {}", self.name, self.last_words()))
+    }
+
+    fn last_words(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+}
+
+/// An address on loopback that nobody listens on now.
+pub(crate) async fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?)
+}
