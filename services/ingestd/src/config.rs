@@ -55,7 +55,7 @@ pub struct Config {
     pub parse_threads: usize,
     /// Threads that encode, for each ingest; 0 is one per core, at most 4.
     pub encode_threads: usize,
-    /// Columns of a dataset; beyond it 400.
+    /// Columns of a file; beyond it 400. catalogd has a limit of its own.
     pub columns_max: usize,
     /// One line of CSV or NDJSON, one object of a JSON array; longer ones are malformed.
     pub line_bytes_max: u64,
@@ -84,7 +84,7 @@ impl Default for Config {
             duckdb_memory_bytes: 512 * MIB,
             parse_threads: 0,
             encode_threads: 0,
-            columns_max: 10_000,
+            columns_max: 2_000,
             line_bytes_max: 16 * MIB,
             rejects_max: 1_000_000,
         }

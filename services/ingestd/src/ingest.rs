@@ -96,7 +96,8 @@ impl Ingests {
         }
         match (request.mode, &existing) {
             (Mode::Create, Some(_)) => Err(Error::Exists(request.name.as_str().to_owned())),
-            (Mode::Append | Mode::Replace, None) => Err(Error::Missing(request.name.as_str().to_owned())),
+            // A replace of what is not there makes it.
+            (Mode::Append, None) => Err(Error::Missing(request.name.as_str().to_owned())),
             _ => Ok(Admission::Go(Admitted { request, permit, existing })),
         }
     }

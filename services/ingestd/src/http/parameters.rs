@@ -17,7 +17,7 @@ pub(crate) struct Parameters {
     /// `csv`, `ndjson`, `json`, `parquet` or `arrow`. Left out: by content type, file name, first bytes.
     format: Option<String>,
     /// `create` (the default; 409 where the dataset exists), `append` (the same columns) or
-    /// `replace` (the same columns; older versions stay readable).
+    /// `replace` (the same columns; older versions stay readable; makes what is not there).
     mode: Option<String>,
     /// `fail` (the default) or `skip` (CSV and NDJSON): leave malformed rows out and count them.
     on_error: Option<String>,

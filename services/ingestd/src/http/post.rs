@@ -27,7 +27,7 @@ use crate::ingest::{Admission, Ingests};
         (status = 201, description = "The dataset was created", body = wire::Ingested),
         (status = 200, description = "A version was added", body = wire::Ingested),
         (status = 400, description = "A parameter or the file is not valid; a malformed row has `line`, `column`, `value`"),
-        (status = 404, description = "append or replace: there is no such dataset"),
+        (status = 404, description = "append: there is no such dataset"),
         (status = 409, description = "create: it exists; append or replace: other columns (`missing`, `extra`, `types`)"),
         (status = 413, description = "Longer than `max_upload_bytes`, or expanded longer than `max_expanded_bytes`"),
         (status = 415, description = "A content type or encoding that is not read"),

@@ -9,6 +9,8 @@ use crate::request::CsvOptions;
 
 /// What separates values in the files that one meets.
 const DELIMITERS: [char; 4] = [',', '\t', ';', '|'];
+/// What DuckDB itself reads at a time.
+const BUFFER_BYTES: u64 = 32_000_000;
 const NOTHING: &str = "(empty)";
 
 /// What the sniffer found, with what the caller said put over it.
@@ -160,6 +162,8 @@ fn common(opening: &Opening<'_>) -> Vec<String> {
         "compression='none'".into(),
         "strict_mode=true".into(),
         format!("max_line_size={}", opening.config.line_bytes_max),
+        // Left alone, a buffer is 16 lines of that length.
+        format!("buffer_size={}", BUFFER_BYTES.max(opening.config.line_bytes_max)),
         format!("skip={}", options.skip.unwrap_or(0)),
     ];
     if let Some(nulls) = &options.null {
