@@ -18,15 +18,18 @@ mod rows;
 mod server;
 mod stats;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 
 use crate::env::{Env, Options};
+use crate::report::{Section, Verdict};
 use crate::rows::Row;
 
 /// The generator and everything it waits for live on this one thread.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn main() -> Result<ExitCode> {
     let options = Options::parse();
     let env = Env::new(&options)?;
     let rows = if options.only.is_empty() { Row::value_variants() } else { &options.only };
@@ -39,5 +42,14 @@ async fn main() -> Result<()> {
         let names: Vec<&str> = Row::value_variants().iter().map(|row| row.name()).collect();
         report::write(out, &head, &names, &sections)?;
     }
-    Ok(())
+    Ok(summary(&sections))
+}
+
+/// A target that was missed is a result; a measurement that failed is not.
+#[allow(clippy::print_stdout, reason = "it talks to a person")]
+fn summary(sections: &[Section]) -> ExitCode {
+    let [met, missed, failed] = [Verdict::Met, Verdict::Missed, Verdict::Failed]
+        .map(|verdict| sections.iter().map(|section| section.count(verdict)).sum::<usize>());
+    println!("{met} met, {missed} missed, {failed} failed");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

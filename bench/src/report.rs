@@ -23,9 +23,38 @@ impl Target {
     }
 }
 
+/// What came of a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// There is no target.
+    None,
+    Met,
+    Missed,
+    /// There is no figure.
+    Failed,
+}
+
+impl Verdict {
+    fn of(met: bool) -> Self {
+        if met { Verdict::Met } else { Verdict::Missed }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Verdict::None => "–",
+            Verdict::Met => "met",
+            Verdict::Missed => "**missed**",
+            Verdict::Failed => "**FAILED**",
+        }
+    }
+}
+
 /// One line of a table.
 #[derive(Debug)]
-pub(crate) struct Line([String; 6]);
+pub(crate) struct Line {
+    cells: [String; 5],
+    verdict: Verdict,
+}
 
 impl Line {
     /// Two figures and their ratio, which has a target.
@@ -34,7 +63,7 @@ impl Line {
             Target::AtLeast(bound) => format!("≥ {bound:.2} ×"),
             Target::AtMost(bound) => format!("≤ {bound:.2} ×"),
         };
-        Self::of(what, ours, peer, format!("{ratio:.2} ×"), wanted, verdict(target.is_met_by(ratio)))
+        Self::of(what, ours, peer, format!("{ratio:.2} ×"), wanted, Verdict::of(target.is_met_by(ratio)))
     }
 
     /// A figure with a target of its own, in `unit`.
@@ -43,33 +72,33 @@ impl Line {
             Target::AtLeast(bound) => format!("≥ {bound} {unit}"),
             Target::AtMost(bound) => format!("≤ {bound} {unit}"),
         };
-        Self::of(what, number(value, unit), "–".into(), "–".into(), wanted, verdict(target.is_met_by(value)))
+        Self::of(what, number(value, unit), "–".into(), "–".into(), wanted, Verdict::of(target.is_met_by(value)))
     }
 
     /// Something that holds or does not.
     pub(crate) fn holds(what: &str, holds: bool, found: String) -> Self {
-        Self::of(what, found, "–".into(), "–".into(), "holds".into(), verdict(holds))
+        Self::of(what, found, "–".into(), "–".into(), "holds".into(), Verdict::of(holds))
     }
 
     /// A figure to read with the others.
     pub(crate) fn figure(what: &str, ours: String, peer: String, ratio: Option<f64>) -> Self {
         let ratio = ratio.map_or("–".into(), |ratio| format!("{ratio:.2} ×"));
-        Self::of(what, ours, peer, ratio, "–".into(), "–".into())
+        Self::of(what, ours, peer, ratio, "–".into(), Verdict::None)
     }
 
     /// A measurement that did not come to a figure.
     pub(crate) fn failed(what: &str, error: &anyhow::Error) -> Self {
         let error = format!("{error:#}").replace(['|', '\n'], " ");
-        Self::of(what, error, "–".into(), "–".into(), "–".into(), "**FAILED**".into())
+        Self::of(what, error, "–".into(), "–".into(), "–".into(), Verdict::Failed)
     }
 
-    fn of(what: &str, ours: String, peer: String, ratio: String, target: String, verdict: String) -> Self {
-        Line([what.to_owned(), ours, peer, ratio, target, verdict])
+    fn of(what: &str, ours: String, peer: String, ratio: String, target: String, verdict: Verdict) -> Self {
+        Line { cells: [what.to_owned(), ours, peer, ratio, target], verdict }
     }
-}
 
-fn verdict(met: bool) -> String {
-    if met { "met" } else { "**missed**" }.to_owned()
+    fn text(&self) -> String {
+        format!("{} | {}", self.cells.join(" | "), self.verdict.as_str())
+    }
 }
 
 /// A value with so many digits as say something.
@@ -100,7 +129,7 @@ impl Section {
     /// Adds what was measured; prints it at once, since a run takes minutes.
     #[allow(clippy::print_stdout, reason = "it talks to a person")]
     pub(crate) fn add(&mut self, line: Line) {
-        println!("{:8} | {}", self.name, line.0.join(" | "));
+        println!("{:8} | {}", self.name, line.text());
         self.lines.push(line);
     }
 
@@ -112,11 +141,16 @@ impl Section {
         }
     }
 
+    /// How many of its lines came to this.
+    pub(crate) fn count(&self, verdict: Verdict) -> usize {
+        self.lines.iter().filter(|line| line.verdict == verdict).count()
+    }
+
     fn markdown(&self) -> String {
         let mut text = format!("## {}\n\n{}\n\n", self.title, self.how);
         text.push_str("| what | lakehouse | peer | ratio | target | |\n|---|---|---|---|---|---|\n");
         for line in &self.lines {
-            let _ = writeln!(text, "| {} |", line.0.join(" | "));
+            let _ = writeln!(text, "| {} |", line.text());
         }
         text
     }

@@ -68,7 +68,7 @@ pub(crate) async fn run(row: Row, env: &Env) -> Section {
         Row::Start => start::run(env, &mut section).await,
     };
     if let Err(error) = done {
-        section.record("everything after the line above", Err(error));
+        section.record("stopped here", Err(error));
     }
     section
 }
