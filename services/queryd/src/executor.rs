@@ -208,13 +208,14 @@ impl Outlet {
         }
     }
 
-    /// The last thing the client hears.
-    fn fail(&self, error: Error) {
-        let send = async {
-            // A client that does not read has no use for the reason: its connection is cut all the same.
-            let _cut = timeout(Duration::from_millis(100), self.send.send(Err(error))).await;
-        };
-        self.runtime.block_on(send);
+    /// The last that the client hears. Nothing waits for a client that does not read: what it has
+    /// not taken within the statement's own time, it does not get, and its connection is cut.
+    fn close(self, last: Result<Piece, Error>) {
+        if let Err(mpsc::error::TrySendError::Full(last)) = self.send.try_send(last) {
+            self.runtime.spawn(async move {
+                let _cut = timeout(self.timeout, self.send.send(last)).await;
+            });
+        }
     }
 }
 
@@ -231,8 +232,7 @@ impl Inner {
             Ok(last) => {
                 self.metrics.ended("ok");
                 self.metrics.rows.inc_by(last.end.map_or(0, |end| end.rows));
-                // Whoever left does not want the end either.
-                let _left = outlet.put(last);
+                outlet.close(Ok(last));
             }
             Err(error) => {
                 let error = if matches!(error, Error::Timeout(_)) { Error::Timeout(job.limits.timeout) } else { error };
@@ -242,7 +242,7 @@ impl Inner {
                     Error::Engine { .. } | Error::Internal(_) => "failed",
                     _ => "refused",
                 });
-                outlet.fail(error);
+                outlet.close(Err(error));
             }
         }
     }

@@ -10,8 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::Error;
 
-/// Names asked for in one message.
+/// Statements whose questions go together, and names in one message (catalogd's limit is 1,000; a
+/// statement that names more than this asks alone).
 const BATCH_MAX: usize = 256;
+const NAMES_MAX: usize = 500;
 const QUEUE_MAX: usize = 4_096;
 
 /// A dataset to resolve.
@@ -64,7 +66,16 @@ impl Resolver {
 async fn run(client: CatalogInternalClient<kit::grpc::PeerChannel>, mut queue: mpsc::Receiver<Asked>) {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        answer(&client, std::mem::take(&mut batch)).await;
+        let (mut together, mut names) = (Vec::new(), 0);
+        for asked in batch.drain(..) {
+            if names > 0 && names + asked.questions.len() > NAMES_MAX {
+                answer(&client, std::mem::take(&mut together)).await;
+                names = 0;
+            }
+            names += asked.questions.len();
+            together.push(asked);
+        }
+        answer(&client, together).await;
     }
 }
 
