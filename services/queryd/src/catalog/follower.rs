@@ -44,6 +44,7 @@ impl Follower {
                 let outcome = self.watch(&mut position).await;
                 let reason = outcome.err().unwrap_or_else(|| "the stream ended".into());
                 tracing::debug!(%reason, "watch broke off");
+                self.health.set("catalog", Status::Degraded, "catalogd's Watch broke off: asking again");
                 if position.refreshed.is_none_or(|at| at.elapsed() >= self.refresh_every) {
                     self.refresh(&mut position).await;
                 }

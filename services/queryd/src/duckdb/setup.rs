@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow_array::StringArray;
+use arrow_array::cast::AsArray;
 use duck::{Connection, Database, Error, ErrorKind, quote_literal};
 use kit::Secret;
 
@@ -63,12 +63,11 @@ pub(super) fn open(settings: &Settings) -> Result<Database, Error> {
         ("temp_directory", &temp),
         ("max_temp_directory_size", &temp_max),
         // Objects never change: what is known of a file stays true.
-        ("parquet_metadata_cache", "true"),
         ("enable_http_metadata_cache", "true"),
         ("validate_external_file_cache", "NO_VALIDATION"),
     ])?;
     let connection = database.connect()?;
-    connection.execute_batch("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL Calendar = 'gregorian'")?;
+    connection.execute_batch("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL parquet_metadata_cache = true")?;
     if settings.root.starts_with("s3://") {
         reach_s3(&connection, settings)?;
     }
@@ -113,26 +112,16 @@ fn reach_s3(connection: &Connection, settings: &Settings) -> Result<(), Error> {
 
 /// Reads back what was set.
 fn check_lock(connection: &Connection, root: &str) -> Result<(), Error> {
-    let sql = "SELECT current_setting('enable_external_access')::VARCHAR, current_setting('allowed_directories')::VARCHAR, \
-               current_setting('autoload_known_extensions')::VARCHAR, current_setting('allow_persistent_secrets')::VARCHAR";
-    let batch =
-        connection.prepare(sql)?.execute()?.next_batch()?.ok_or_else(|| refused("the settings do not read back"))?;
-    let read = |column: usize| {
-        batch
-            .column(column)
-            .as_any()
-            .downcast_ref::<StringArray>()
-            .map(|text| text.value(0).to_owned())
-            .unwrap_or_default()
-    };
-    let folders = read(1);
-    let folders: Vec<_> = folders.trim_matches(['[', ']']).split(", ").filter(|folder| !folder.is_empty()).collect();
     // DuckDB adds its own folder for temporary files.
-    let only_ours = folders.iter().any(|folder| folder.trim_matches('\'') == root) && folders.len() <= 2;
-    if read(0) == "false" && read(2) == "false" && read(3) == "false" && only_ours {
-        return Ok(());
-    }
-    Err(refused("the lock-down does not hold: a setting did not read back as it was set"))
+    let sql = "SELECT NOT current_setting('enable_external_access') AND NOT current_setting('autoload_known_extensions') \
+               AND NOT current_setting('allow_persistent_secrets') \
+               AND list_contains(current_setting('allowed_directories'), $1) \
+               AND len(current_setting('allowed_directories')) <= 2";
+    let mut query = connection.prepare(sql)?;
+    query.bind(1, &duck::Value::Text(root.to_owned()))?;
+    let batch = query.execute()?.next_batch()?;
+    let holds = batch.is_some_and(|batch| batch.column(0).as_boolean_opt().is_some_and(|holds| holds.value(0)));
+    if holds { Ok(()) } else { Err(refused("the lock-down does not hold: a setting did not read back as it was set")) }
 }
 
 fn path_text(path: &Path) -> Result<String, Error> {

@@ -189,8 +189,9 @@ impl Walker<'_> {
     }
 
     fn call(&mut self, object: &Object) -> Result<(), Error> {
+        // What stands before the name is a schema, or a column whose method this is (`name.upper()`):
+        // there are no functions in schemas but DuckDB's own, so the name decides.
         let name = text(object, "function_name").to_ascii_lowercase();
-        check_home("function", &name, text(object, "catalog"), text(object, "schema"))?;
         match self.functions.call(&name) {
             Verdict::Pure => Ok(()),
             Verdict::Volatile => {
@@ -255,7 +256,7 @@ impl Walker<'_> {
             return Err(unknown("TABLE_FUNCTION"));
         }
         let name = text(function, "function_name").to_ascii_lowercase();
-        check_home("table function", &name, text(function, "catalog"), text(function, "schema"))?;
+        check_home(&name, text(function, "catalog"), text(function, "schema"))?;
         if name == "dataset_at" {
             let (dataset, version) = dataset_at(function)?;
             return self.dataset(&dataset, Some(version));
@@ -312,11 +313,11 @@ fn is_ours(name: &str, ours: &[&str]) -> bool {
     ours.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-fn check_home(what: &str, name: &str, catalog: &str, schema: &str) -> Result<(), Error> {
+fn check_home(name: &str, catalog: &str, schema: &str) -> Result<(), Error> {
     if is_ours(catalog, &["", "system", "memory", "temp"]) && is_ours(schema, &["", "main", "pg_catalog"]) {
         return Ok(());
     }
-    Err(Error::Refused(format!("the {what} {catalog}.{schema}.{name} may not be used here")))
+    Err(Error::Refused(format!("the table function {catalog}.{schema}.{name} may not be used here")))
 }
 
 /// A CTE may not be called like a file, lest a slip in scoping makes DuckDB look for one.

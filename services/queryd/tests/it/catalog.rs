@@ -40,7 +40,10 @@ async fn the_catalogue_shows_exactly_what_there_is() {
         assert_eq!(platform.rows(sql).await, names, "{sql}");
     }
     let described = platform.rows("SELECT column_name, column_type FROM (DESCRIBE jobs)").await;
-    assert_eq!(described, json!([["id", "BIGINT"], ["title", "VARCHAR"], ["state", "VARCHAR"], ["pay", "DECIMAL(10,2)"]]));
+    assert_eq!(
+        described,
+        json!([["id", "BIGINT"], ["title", "VARCHAR"], ["state", "VARCHAR"], ["pay", "DECIMAL(10,2)"]])
+    );
     platform.register("another", JOBS).await;
     assert_eq!(platform.rows("SHOW TABLES").await, json!([["another"], ["jobs"], ["workers"]]));
     platform.delete("jobs").await;
@@ -57,7 +60,10 @@ async fn the_schema_is_there_for_tools() {
     let schema: Value = serde_json::from_str(&platform.get("v1/sql/schema").await).unwrap();
     let datasets = schema["datasets"].as_array().unwrap();
     assert_eq!(datasets.len(), 2);
-    assert_eq!((&datasets[1]["name"], &datasets[1]["rows"], &datasets[1]["version"]), (&json!("workers"), &json!(100), &json!(1)));
+    assert_eq!(
+        (&datasets[1]["name"], &datasets[1]["rows"], &datasets[1]["version"]),
+        (&json!("workers"), &json!(100), &json!(1))
+    );
     assert_eq!(datasets[0]["columns"][3], json!({ "name": "pay", "type": "DECIMAL(10,2)", "nullable": true }));
 }
 

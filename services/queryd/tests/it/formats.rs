@@ -39,7 +39,10 @@ async fn small_answers_in_every_format() {
     let sql = "SELECT 1 AS a, 'x,\"y\"' AS \"b c\", NULL AS n, '' AS e, [1] AS l, DATE '2024-01-02' AS d";
     let (headers, body) = fetch(&platform, sql, CSV).await;
     assert_eq!(body, "a,b c,n,e,l,d\r\n1,\"x,\"\"y\"\"\",,\"\",[1],2024-01-02\r\n");
-    assert_eq!((&headers["lakehouse-rows"], &headers["lakehouse-truncated"]), (&"1".parse().unwrap(), &"false".parse().unwrap()));
+    assert_eq!(
+        (&headers["lakehouse-rows"], &headers["lakehouse-truncated"]),
+        (&"1".parse().unwrap(), &"false".parse().unwrap())
+    );
     let (_, body) = fetch(&platform, sql, NDJSON).await;
     let line: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(line, json!({ "a": 1, "b c": "x,\"y\"", "n": null, "e": "", "l": [1], "d": "2024-01-02" }));
@@ -51,9 +54,15 @@ async fn small_answers_in_every_format() {
         let (_, body) = fetch(&platform, "SELECT * FROM workers WHERE false", accept).await;
         assert_eq!(if accept == ARROW { arrow_rows(&body).1 } else { parquet_rows(body).1 }, rows);
     }
-    let refused = platform.post("v1/sql", &json!({ "sql": "SELECT 1" })).header("accept", "text/html").send().await.unwrap();
+    let refused =
+        platform.post("v1/sql", &json!({ "sql": "SELECT 1" })).header("accept", "text/html").send().await.unwrap();
     assert_eq!(refused.status(), 406);
-    let refused = platform.post("v1/sql", &json!({ "sql": "SELECT INTERVAL 1 DAY" })).header("accept", PARQUET).send().await.unwrap();
+    let refused = platform
+        .post("v1/sql", &json!({ "sql": "SELECT INTERVAL 1 DAY" }))
+        .header("accept", PARQUET)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(refused.status(), 400);
 }
 
@@ -78,7 +87,9 @@ async fn large_answers_stream_in_every_format() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_answer_says_so() {
     let platform = Platform::start().await;
-    for (rows, max, truncated) in [(10, 10, false), (10, 9, true), (10, 0, true), (5_000, 2_048, true), (100_000, 50_000, true)] {
+    for (rows, max, truncated) in
+        [(10, 10, false), (10, 9, true), (10, 0, true), (5_000, 2_048, true), (100_000, 50_000, true)]
+    {
         let (status, body) = platform.ask(json!({ "sql": format!("FROM range({rows})"), "max_rows": max })).await;
         assert_eq!((status, body["row_count"].as_u64()), (200, Some(max.min(rows))));
         assert_eq!(body["truncated"].as_bool(), truncated.then_some(true), "{rows} {max}");

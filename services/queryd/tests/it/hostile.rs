@@ -57,7 +57,8 @@ async fn legitimate_statements_work() {
 async fn plans_do_not_show_where_objects_lie() {
     let platform = Platform::with_data().await;
     for analyze in [false, true] {
-        let body = json!({ "sql": "SELECT state, avg(pay) FROM workers WHERE id > 3 GROUP BY state", "analyze": analyze });
+        let body =
+            json!({ "sql": "SELECT state, avg(pay) FROM workers WHERE id > 3 GROUP BY state", "analyze": analyze });
         let answer = platform.post("v1/sql/explain", &body).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let plan = answer.json::<serde_json::Value>().await.unwrap()["plan"].as_str().unwrap().to_owned();

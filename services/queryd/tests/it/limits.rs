@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 use crate::platform::Platform;
 
 /// Computes for ever, without a row to show.
-const ENDLESS: &str = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE hash(a.range) % 7 = hash(b.range) % 11";
+const ENDLESS: &str =
+    "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE hash(a.range) % 7 = hash(b.range) % 11";
 /// Gives rows for ever.
 const STREAM: &str = "SELECT range, repeat('x', 100) FROM range(100000000000)";
 
@@ -47,11 +48,18 @@ async fn a_statement_is_stopped_when_its_time_is_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_nobody_reads_is_stopped_at_its_deadline_too() {
     let platform = Platform::start().await;
-    let mut answer =
-        platform.post("v1/sql", &json!({ "sql": STREAM, "timeout_ms": 500 })).header("accept", "text/csv").send().await.unwrap();
+    let mut answer = platform
+        .post("v1/sql", &json!({ "sql": STREAM, "timeout_ms": 500 }))
+        .header("accept", "text/csv")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 200);
     until_running(&platform, 0).await;
-    let broken = async { while answer.chunk().await?.is_some() {} Ok::<_, reqwest::Error>(()) };
+    let broken = async {
+        while answer.chunk().await?.is_some() {}
+        Ok::<_, reqwest::Error>(())
+    };
     assert!(broken.await.is_err());
 }
 

@@ -15,8 +15,7 @@ pub(crate) const WORKERS: &str = "
            TIMESTAMP '2024-01-01 10:00:00' + INTERVAL (range) MINUTE AS seen,
            ['forklift', 'packing'] AS skills, range % 2 = 0 AS certified
     FROM range(100)";
-pub(crate) const JOBS: &str =
-    "SELECT range AS id, 'Job ' || range AS title, ['IL', 'TX'][1 + range % 2] AS state, 20.5::DECIMAL(10, 2) AS pay FROM range(10)";
+pub(crate) const JOBS: &str = "SELECT range AS id, 'Job ' || range AS title, ['IL', 'TX'][1 + range % 2] AS state, 20.5::DECIMAL(10, 2) AS pay FROM range(10)";
 
 pub(crate) struct Platform {
     pub(crate) queryd: TestServer,

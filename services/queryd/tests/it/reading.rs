@@ -24,8 +24,16 @@ async fn values_of_every_type_keep_their_meaning() {
     for (value, expected, logical_type) in [
         ("9223372036854775807", json!(9_223_372_036_854_775_807_i64), "BIGINT"),
         ("18446744073709551615::UBIGINT", json!(u64::MAX), "UBIGINT"),
-        ("(-170141183460469231731687303715884105728)::HUGEINT", json!("-170141183460469231731687303715884105728"), "HUGEINT"),
-        ("340282366920938463463374607431768211455::UHUGEINT", json!("340282366920938463463374607431768211455"), "UHUGEINT"),
+        (
+            "(-170141183460469231731687303715884105728)::HUGEINT",
+            json!("-170141183460469231731687303715884105728"),
+            "HUGEINT",
+        ),
+        (
+            "340282366920938463463374607431768211455::UHUGEINT",
+            json!("340282366920938463463374607431768211455"),
+            "UHUGEINT",
+        ),
         ("(-0.05)::DECIMAL(18,2)", json!("-0.05"), "DECIMAL(18,2)"),
         ("1.5::DOUBLE", json!(1.5), "DOUBLE"),
         ("0.1::FLOAT", json!(0.1), "FLOAT"),
@@ -47,7 +55,11 @@ async fn values_of_every_type_keep_their_meaning() {
         ("'a\"\\\n\u{1}ä'", json!("a\"\\\n\u{1}ä"), "VARCHAR"),
         ("[1, NULL, 3]", json!([1, null, 3]), "INTEGER[]"),
         ("[1.5, 2]::DOUBLE[2]", json!([1.5, 2.0]), "DOUBLE[2]"),
-        ("{'a': 1, 'b': {'c': [DATE '2024-01-01']}}", json!({ "a": 1, "b": { "c": ["2024-01-01"] } }), "STRUCT(a INTEGER, b STRUCT(c DATE[]))"),
+        (
+            "{'a': 1, 'b': {'c': [DATE '2024-01-01']}}",
+            json!({ "a": 1, "b": { "c": ["2024-01-01"] } }),
+            "STRUCT(a INTEGER, b STRUCT(c DATE[]))",
+        ),
         ("row(1, 'x')", json!([1, "x"]), "STRUCT(INTEGER, VARCHAR)"),
         ("MAP {'k': 1.5}", json!({ "k": "1.5" }), "MAP(VARCHAR, DECIMAL(2,1))"),
         ("MAP {1: 'x'}", json!([{ "key": 1, "value": "x" }]), "MAP(INTEGER, VARCHAR)"),
