@@ -34,6 +34,8 @@ pub(crate) struct Piped {
     source: Option<(Box<Wire>, Slot)>,
     idle_timeout: Duration,
     idle: Option<Pin<Box<Sleep>>>,
+    /// Why it broke off, until that is told: see [`Piped::poll`].
+    broken: Option<BoxError>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +45,7 @@ struct Stalled(Duration);
 impl ResponseBody {
     pub(crate) fn piped(body: Incoming, wire: Box<Wire>, slot: Slot) -> Self {
         let idle_timeout = slot.upstream().head_timeout;
-        let mut piped = Piped { body, source: Some((wire, slot)), idle_timeout, idle: None };
+        let mut piped = Piped { body, source: Some((wire, slot)), idle_timeout, idle: None, broken: None };
         if piped.body.is_end_stream() {
             piped.release();
             return ResponseBody::Empty;
@@ -80,7 +82,23 @@ impl Piped {
         polled.map_err(Into::into)
     }
 
+    /// An error makes hyper drop what it has not written yet, the head perhaps: so it is told one
+    /// poll late, and what came before it has left.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match self.poll_source(cx) {
+            Poll::Ready(Some(Err(error))) => {
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            polled => polled,
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = self.poll_body();
         let Some((wire, _)) = &mut self.source else { return polled };
         if polled.is_ready() {

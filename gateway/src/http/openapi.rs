@@ -16,13 +16,16 @@ use crate::upstream::Upstream;
 const COMPONENT_KINDS: [&str; 4] = ["schemas", "responses", "parameters", "securitySchemes"];
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "head", "patch", "options"];
 
+/// A document, and since when it is.
+type Kept = (Instant, Arc<str>);
+
 /// The merged document, kept for a while.
 #[derive(Clone)]
 pub(super) struct Merged {
     upstreams: Arc<[Arc<Upstream>]>,
     ttl: Duration,
     timeout: Duration,
-    kept: Arc<Mutex<Option<(Instant, Arc<str>)>>>,
+    kept: Arc<Mutex<Option<Kept>>>,
 }
 
 impl Merged {
