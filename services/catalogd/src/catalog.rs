@@ -63,6 +63,7 @@ impl Catalog {
     ) -> Self {
         let older = moka::sync::Cache::builder()
             .max_capacity(config.older_versions_cache_bytes)
+            .time_to_live(gc::OLDER_VERSION_KNOWN_FOR)
             .weigher(|_, manifest: &Arc<Manifest>| u32::try_from(manifest.weight_bytes()).unwrap_or(u32::MAX))
             .build();
         Catalog(Arc::new(Inner {

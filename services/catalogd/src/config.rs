@@ -42,6 +42,9 @@ pub struct Config {
     pub columns_max: usize,
     /// Calls to storaged at once, of one request, of the loading at start, and of a refresh.
     pub storage_calls_max: usize,
+    /// Writes and copies in storaged at once; others wait. Fewer than storaged's
+    /// `max_concurrent_internal_puts`, which ingestd needs too.
+    pub storage_writes_max: usize,
     /// Manifests and footers that are decoded at once; others wait.
     pub decoders_max: usize,
     /// Writers of one name that wait for their turn, and for how long; 503 beyond it.
@@ -89,6 +92,7 @@ impl Default for Config {
             manifest_bytes_max: 64 << 20,
             columns_max: 2_000,
             storage_calls_max: 32,
+            storage_writes_max: 8,
             decoders_max: 4,
             writers_waiting_max: 64,
             write_timeout: Duration::from_secs(30),
@@ -125,6 +129,7 @@ impl ServiceConfig for Config {
             ("objects_per_dataset_max", self.objects_per_dataset_max),
             ("columns_max", self.columns_max),
             ("storage_calls_max", self.storage_calls_max),
+            ("storage_writes_max", self.storage_writes_max),
             ("decoders_max", self.decoders_max),
             ("writers_waiting_max", self.writers_waiting_max),
             ("write_attempts_max", self.write_attempts_max),

@@ -54,6 +54,8 @@ pub(crate) enum Error {
     FellBehind { history: usize },
     #[error("the catalog is being loaded")]
     Starting,
+    #[error("the service is stopping: come back")]
+    Stopping,
     #[error("work on the CPU broke off: {0}")]
     Broken(String),
     #[error("the manifest cannot be written: {0}")]
@@ -78,7 +80,7 @@ impl ServiceError for Error {
             | Error::ObjectChanged { .. }
             | Error::RequestIdReused { .. } => Code::Conflict,
             Error::TooMany { .. } => Code::PayloadTooLarge,
-            Error::Poisoned { .. } | Error::Starting => Code::Unavailable,
+            Error::Poisoned { .. } | Error::Starting | Error::Stopping => Code::Unavailable,
             Error::Contended { .. } | Error::Crowded { .. } | Error::FellBehind { .. } => Code::Overloaded,
             Error::Encode(_) | Error::Broken(_) => Code::Internal,
             Error::Storage { problem, .. } => problem.code,
@@ -88,7 +90,7 @@ impl ServiceError for Error {
     fn public_detail(&self) -> String {
         match self {
             // Words of ours, without anything from inside.
-            Error::Poisoned { .. } | Error::Starting | Error::Contended { .. } => self.to_string(),
+            Error::Poisoned { .. } | Error::Starting | Error::Stopping => self.to_string(),
             Error::Storage { what, problem } => format!("{what}: {}", problem.code.title()),
             other if other.code() == Code::Internal => Code::Internal.title().to_owned(),
             other => other.to_string(),

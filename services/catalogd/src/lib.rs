@@ -52,7 +52,7 @@ use storage::Storage;
 /// # Errors
 /// Storage that is not there within `start_timeout`; a listener that fails.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let storage = Storage::connect(&config.storaged_url, config.storage_timeout)
+    let storage = Storage::connect(&config.storaged_url, config.storage_timeout, config.storage_writes_max)
         .map_err(|error| ServeError::start("storaged_url", error))?;
     let health = Health::new();
     let mut registry = Registry::default();
@@ -69,7 +69,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         http: config.http,
     };
     let background = TaskTracker::new();
-    let starting = background.spawn(work(catalog, background.clone()));
+    let starting = background.spawn(work(catalog, background.clone(), stopping.clone()));
     let running = kit::server::run(service, listener, stopping.clone());
     let ended = tokio::select! {
         ended = running => ended,
@@ -86,8 +86,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     http::openapi()
 }
 
-async fn work(catalog: Catalog, background: TaskTracker) -> Result<(), Error> {
-    catalog.start().await?;
+async fn work(catalog: Catalog, background: TaskTracker, stopping: CancellationToken) -> Result<(), Error> {
+    match stopping.run_until_cancelled(catalog.start()).await {
+        Some(started) => started?,
+        None => return Ok(()),
+    }
     let collector = catalog.clone();
     background.spawn(async move { collector.collect_garbage().await });
     catalog.keep_fresh().await;

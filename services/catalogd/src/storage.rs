@@ -1,6 +1,7 @@
 //! storaged, as this service needs it: small objects whole, the ends of large ones, conditional
 //! creation, copies, lists.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -13,6 +14,7 @@ use proto::v1::{
     Condition, DeleteRequest, GetRequest, ListRequest, ListResponse, ObjectInfo, PutRequest, PutResponse, PutStart,
     get_response, put_request,
 };
+use tokio::sync::Semaphore;
 use tonic::Status;
 use url::Url;
 
@@ -22,12 +24,16 @@ const CHUNK_BYTES: usize = 1 << 20;
 const LIST_LIMIT: u32 = 1_000;
 const READ_ATTEMPTS: usize = 3;
 const RETRY_FROM: Duration = Duration::from_millis(20);
+/// storaged refuses what it has no permit for instead of queueing it.
+const WRITE_ATTEMPTS: usize = 10;
+const WRITE_RETRY_TO: Duration = Duration::from_secs(1);
 
 /// A client of storaged. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Storage {
     client: ObjectStoreClient<PeerChannel>,
     timeout: Duration,
+    writes: Arc<Semaphore>,
 }
 
 /// What became of a conditional creation.
@@ -42,10 +48,14 @@ pub(crate) enum Creation {
 }
 
 impl Storage {
-    pub(crate) fn connect(url: &Url, timeout: Duration) -> Result<Self, tonic::transport::Error> {
+    /// A client of the storaged at `url`, which sends at most `writes_max` writes at once.
+    ///
+    /// # Errors
+    /// A URL that no channel can be made of.
+    pub(crate) fn connect(url: &Url, timeout: Duration, writes_max: usize) -> Result<Self, tonic::transport::Error> {
         // Answers are bounded by what is asked for: pages of a list, chunks of an object.
         let client = ObjectStoreClient::new(kit::grpc::channel(url)?).max_decoding_message_size(usize::MAX);
-        Ok(Storage { client, timeout })
+        Ok(Storage { client, timeout, writes: Arc::new(Semaphore::new(writes_max)) })
     }
 
     /// The object, or its last `suffix` bytes where that is not 0, and what it is. `None` where
@@ -97,9 +107,11 @@ impl Storage {
         let parts =
             std::iter::once(put_request::Part::Start(start)).chain(chunks.into_iter().map(put_request::Part::Chunk));
         let messages: Vec<PutRequest> = parts.map(|part| PutRequest { part: Some(part) }).collect();
-        let mut client = self.client.clone();
-        let put = self.within(async move { client.put(tokio_stream::iter(messages)).await }).await;
-        let Err(status) = put else { return Creation::Created };
+        let put = || {
+            let (mut client, messages) = (self.client.clone(), messages.clone());
+            self.write(async move { client.put(tokio_stream::iter(messages)).await })
+        };
+        let Err(status) = put.retry(write_backoff()).when(has_no_room).await else { return Creation::Created };
         match code(&status) {
             // Another conditional put of the same key was under way: which one won is seen by reading.
             Code::FailedPrecondition | Code::AlreadyExists | Code::Conflict => Creation::Exists,
@@ -117,8 +129,11 @@ impl Storage {
     pub(crate) async fn copy(&self, source: &str, target: &str, etag: &str) -> Result<PutResponse, Error> {
         let request =
             CopyRequest { source: source.to_owned(), target: target.to_owned(), source_if_match: etag.to_owned() };
-        let mut client = self.client.clone();
-        match self.within(async move { client.copy(request).await }).await {
+        let copy = || {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            self.write(async move { client.copy(request).await })
+        };
+        match copy.retry(write_backoff()).when(has_no_room).await {
             Ok(copied) => Ok(copied.into_inner()),
             Err(status) => Err(match code(&status) {
                 Code::FailedPrecondition => Error::ObjectChanged { key: source.to_owned() },
@@ -154,6 +169,12 @@ impl Storage {
         located.map(|located| located.into_inner().conditional_puts).map_err(|status| failure("storage", status))
     }
 
+    async fn write<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+        // Never closed.
+        let _permit = self.writes.acquire().await.map_err(|error| Status::internal(error.to_string()))?;
+        self.within(call).await
+    }
+
     async fn within<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
         match tokio::time::timeout(self.timeout, call).await {
             Ok(answered) => answered,
@@ -186,6 +207,15 @@ async fn collect(
 
 fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::default().with_min_delay(RETRY_FROM).with_max_times(READ_ATTEMPTS - 1).with_jitter()
+}
+
+fn write_backoff() -> ExponentialBuilder {
+    backoff().with_max_delay(WRITE_RETRY_TO).with_max_times(WRITE_ATTEMPTS - 1)
+}
+
+/// Nothing was begun: a write may be tried again.
+fn has_no_room(status: &Status) -> bool {
+    code(status) == Code::Overloaded
 }
 
 /// Whether it is worth to try again.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use futures::StreamExt;
-use kit::Status;
+use kit::{Code, Status};
 use proto::v1::GetRequest;
 
 use super::Catalog;
@@ -113,22 +113,33 @@ impl Catalog {
         let gone: Vec<DatasetName> =
             before.datasets.keys().filter(|name| !listing.contains_key(name.as_str())).cloned().collect();
         let mut listed = Vec::with_capacity(listing.len());
+        let mut poison_folders = BTreeMap::new();
         for (folder, versions) in listing {
             match DatasetName::parse(&folder) {
                 Ok(name) => listed.push((name, versions)),
-                Err(error) => self.0.metrics.name_poison(&folder, &error.to_string()),
+                Err(error) => {
+                    poison_folders.insert(folder, error.to_string());
+                }
             }
         }
-        let news: Vec<_> = futures::stream::iter(listed)
+        self.0.metrics.set_poison_folders(poison_folders);
+        let outcomes: Vec<Result<Option<_>, Error>> = futures::stream::iter(listed)
             .map(|(name, versions)| async move { self.newer(name, &versions).await })
             .buffer_unordered(self.config().storage_calls_max)
-            .filter_map(|news| async { news.transpose() })
             .collect()
             .await;
-        let news = news.into_iter().collect::<Result<Vec<_>, Error>>()?;
+        // One that failed does not keep the others back.
+        let (mut news, mut failed) = (Vec::new(), None);
+        for outcome in outcomes {
+            match outcome {
+                Ok(one) => news.extend(one),
+                Err(error) => failed = Some(error),
+            }
+        }
         if !news.is_empty() {
             self.0.known.publish(news);
         }
+        failed.map_or(Ok(()), Err)?;
         self.forget(gone).await
     }
 
@@ -224,8 +235,12 @@ impl Catalog {
         let content = match self.0.storage.get(request, self.config().manifest_bytes_max).await {
             Ok(Some((_, content))) => content,
             Ok(None) => return Ok(Read::Gone),
-            Err(Error::Storage { problem, .. }) if problem.code == kit::Code::PayloadTooLarge => {
+            Err(Error::Storage { problem, .. }) if problem.code == Code::PayloadTooLarge => {
                 return Ok(Read::Poison(format!("{} (manifest_bytes_max)", problem.detail)));
+            }
+            // Storage is there and cannot read this one.
+            Err(Error::Storage { problem, .. }) if problem.code == Code::Internal => {
+                return Ok(Read::Poison("storage cannot read it".to_owned()));
             }
             Err(error) => return Err(error),
         };

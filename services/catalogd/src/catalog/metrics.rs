@@ -30,6 +30,7 @@ pub(crate) struct Metrics {
     pub(super) lost_races: Counter,
     pub(super) watchers: Gauge,
     pub(super) collected: Counter,
+    pub(super) collections: Counter,
     versions: Family<OpLabel, Counter>,
     poison: Family<DatasetLabel, Gauge>,
     /// Folders whose names are poison themselves, and what `/health` shows now.
@@ -46,6 +47,7 @@ impl Metrics {
             lost_races: Counter::default(),
             watchers: Gauge::default(),
             collected: Counter::default(),
+            collections: Counter::default(),
             versions: Family::default(),
             poison: Family::default(),
             folders: Mutex::default(),
@@ -64,6 +66,7 @@ impl Metrics {
             metrics.lost_races.clone(),
         );
         registry.register("catalogd_watchers", "Watchers connected", metrics.watchers.clone());
+        registry.register("catalogd_collections", "Passes of the collector", metrics.collections.clone());
         registry.register("catalogd_collected_objects", "Unused objects deleted", metrics.collected.clone());
         registry.register("catalogd_versions_written", "Versions written here", metrics.versions.clone());
         registry.register("catalogd_poison_manifests", "Newest manifests that cannot be read", metrics.poison.clone());
@@ -74,9 +77,9 @@ impl Metrics {
         self.versions.get_or_create(&OpLabel { op: op.as_str() }).inc();
     }
 
-    /// A folder of manifests whose name is none.
-    pub(super) fn name_poison(&self, folder: &str, reason: &str) {
-        self.folders.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned(), reason.to_owned());
+    /// The folders of manifests whose names are none, and why.
+    pub(super) fn set_poison_folders(&self, folders: BTreeMap<String, String>) {
+        *self.folders.lock().unwrap_or_else(PoisonError::into_inner) = folders;
     }
 
     /// Shows what is poison now, and no longer what was.

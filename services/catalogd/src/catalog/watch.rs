@@ -56,7 +56,7 @@ impl Catalog {
                 // The watcher has gone.
                 () = sender.closed() => {}
                 () = catalog.0.shutdown.cancelled() => {
-                    let _gone = sender.try_send(Err(Error::Starting));
+                    let _gone = sender.try_send(Err(Error::Stopping));
                 }
                 told = catalog.tell(&caller, resumed, &sender) => if let Err(Some(error)) = told {
                     let _gone = sender.send(Err(error)).await;

@@ -1,6 +1,7 @@
 //! The JSON of `/v1/catalog`, **fixed** where DESIGN.md says so.
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -83,6 +84,11 @@ impl Registered {
     }
 }
 
+fn rfc3339(ms: i64) -> String {
+    let since = Duration::from_millis(u64::try_from(ms).unwrap_or_default());
+    humantime_serde::re::humantime::format_rfc3339_millis(UNIX_EPOCH + since).to_string()
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -136,7 +142,8 @@ struct DatasetSummary {
     rows: u64,
     bytes: u64,
     objects: u64,
-    created_ms: i64,
+    /// RFC 3339, in UTC.
+    created: String,
 }
 
 impl From<Page<Arc<Manifest>>> for Datasets {
@@ -151,7 +158,7 @@ impl From<Page<Arc<Manifest>>> for Datasets {
                 rows: size.rows,
                 bytes: size.bytes,
                 objects: size.objects,
-                created_ms: manifest.created_ms,
+                created: rfc3339(manifest.created_ms),
             }
         });
         Datasets { datasets: datasets.collect(), next_cursor: page.next_cursor }
@@ -173,7 +180,8 @@ struct VersionSummary {
     rows: u64,
     bytes: u64,
     objects: u64,
-    created_ms: i64,
+    /// RFC 3339, in UTC.
+    created: String,
     request_id: String,
 }
 
@@ -188,7 +196,7 @@ impl From<Page<Arc<Manifest>>> for Versions {
                 rows: size.rows,
                 bytes: size.bytes,
                 objects: size.objects,
-                created_ms: manifest.created_ms,
+                created: rfc3339(manifest.created_ms),
                 request_id: manifest.request_id().to_owned(),
             }
         });
@@ -212,7 +220,8 @@ pub(super) struct Dataset {
     bytes: u64,
     objects: Vec<ObjectLine>,
     removed_keys: Vec<String>,
-    created_ms: i64,
+    /// RFC 3339, in UTC.
+    created: String,
     request_id: String,
 }
 
@@ -269,7 +278,7 @@ impl From<&Manifest> for Dataset {
             bytes: size.bytes,
             objects: manifest.objects.iter().map(|object| ObjectLine::from(&**object)).collect(),
             removed_keys: manifest.removed_keys.clone(),
-            created_ms: manifest.created_ms,
+            created: rfc3339(manifest.created_ms),
             request_id: manifest.request_id().to_owned(),
         }
     }

@@ -209,6 +209,4 @@ fn read_statistics(list: &ArrayRef) -> Result<Vec<ColumnStatistics>, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    include!("codec_tests.rs");
-}
+mod tests;

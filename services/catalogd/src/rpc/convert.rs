@@ -83,7 +83,18 @@ pub(super) fn field(field: &Field) -> wire::Field {
     wire::Field { id: field.id, name, r#type: type_text, nullable }
 }
 
+/// One version of a dataset, whole.
 pub(super) fn manifest(manifest: &Manifest) -> wire::Manifest {
+    let objects = manifest
+        .objects
+        .iter()
+        .map(|one| wire::Object { columns: one.statistics.iter().cloned().map(statistics).collect(), ..object(one) });
+    wire::Manifest { objects: objects.collect(), ..outline(manifest) }
+}
+
+/// Without column statistics, which are most of its bytes: what Watch and Resolve send. Readers of
+/// an object find them in its footer; planners ask Get.
+fn outline(manifest: &Manifest) -> wire::Manifest {
     wire::Manifest {
         name: manifest.name.to_string(),
         dataset_id: manifest.name.id().to_string(),
@@ -108,7 +119,7 @@ fn object(object: &Object) -> wire::Object {
         bytes: object.bytes,
         etag: object.etag.clone(),
         added_version: object.added_version,
-        columns: object.statistics.iter().cloned().map(statistics).collect(),
+        columns: Vec::new(),
     }
 }
 
@@ -149,7 +160,7 @@ pub(super) fn resolved(resolved: Resolved) -> inside::Resolved {
     use inside::resolved::Outcome;
     let outcome = match resolved.resolution {
         Resolution::Unchanged(version) => Outcome::Unchanged(version),
-        Resolution::Changed(found) => Outcome::Manifest(manifest(&found)),
+        Resolution::Changed(found) => Outcome::Manifest(outline(&found)),
         Resolution::NotFound(why) => Outcome::NotFound(why),
     };
     inside::Resolved { name: resolved.name, outcome: Some(outcome) }
@@ -159,10 +170,10 @@ pub(super) fn watch_event(told: Told, epoch: &str) -> wire::WatchEvent {
     use wire::watch_event::Change;
     let (sequence, change) = match told {
         Told::Reset => (0, Change::Reset(true)),
-        Told::Standing(standing) => (0, Change::Dataset(manifest(&standing))),
+        Told::Standing(standing) => (0, Change::Dataset(outline(&standing))),
         Told::Synced(sequence) => (sequence, Change::Synced(true)),
         Told::Changed(event) => match event.manifest {
-            Some(changed) => (event.sequence, Change::Dataset(manifest(&changed))),
+            Some(changed) => (event.sequence, Change::Dataset(outline(&changed))),
             None => (event.sequence, Change::Dropped(event.name.to_string())),
         },
     };
