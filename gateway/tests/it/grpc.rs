@@ -94,7 +94,7 @@ async fn internal_calls_are_not_forwarded_however_they_are_written() {
         let status = answer.headers()["grpc-status"].to_str().unwrap().to_owned();
         // NOT_FOUND: of the gateway, not of a service.
         assert_eq!(
-            (status.as_str(), &answer.headers()["lakehouse-code"].to_str().unwrap()[..]),
+            (status.as_str(), answer.headers()["lakehouse-code"].to_str().unwrap()),
             ("5", "not_found"),
             "{path}"
         );

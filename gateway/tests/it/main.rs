@@ -1,5 +1,7 @@
 //! The gateway, for real, before services made for what a test needs of them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has nothing better to do")]
+
 mod bodies;
 mod edge;
 mod grpc;

@@ -81,6 +81,14 @@ impl Default for HttpConfig {
     }
 }
 
+impl HttpConfig {
+    /// `message_bytes_max` for a tonic server or client: give it to `max_decoding_message_size`
+    /// and `max_encoding_message_size`, whose own defaults are 4 MiB and none.
+    pub fn grpc_message_bytes_max(&self) -> usize {
+        usize::try_from(self.message_bytes_max).unwrap_or(usize::MAX)
+    }
+}
+
 /// Why a service does not serve, or no longer does.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
