@@ -160,6 +160,10 @@ impl ServiceConfig for Config {
         if self.health_every.is_zero() {
             return Err("health_every must not be 0".into());
         }
+        if self.backend == Backend::S3 && self.s3.parts_in_memory_max <= self.max_concurrent_puts {
+            // Each upload of a slow client holds the part that it fills.
+            return Err("s3.parts_in_memory_max must be more than max_concurrent_puts".into());
+        }
         if self.backend == Backend::S3 { self.s3.validate(self.max_internal_object_bytes) } else { Ok(()) }
     }
 }

@@ -25,6 +25,7 @@ mod local;
 mod metrics;
 mod range;
 mod rpc;
+mod s3;
 mod space;
 mod store;
 
@@ -57,9 +58,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let health = Health::new();
     let store: Arc<dyn ObjectStore> = match config.backend {
         Backend::Local => Arc::new(local::Local::open(&config).await?),
-        Backend::S3 => {
-            return Err(ServeError::start("the S3 backend is not there yet", std::io::Error::other("not yet")));
-        }
+        Backend::S3 => Arc::new(s3::S3::open(&config.s3).await?),
     };
     report(store.as_ref(), &health).await;
     let watch = tokio::spawn(watch(store.clone(), health.clone(), config.health_every));
