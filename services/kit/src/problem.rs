@@ -103,7 +103,9 @@ impl Problem {
     fn log(&self) {
         let status = self.code.http_status();
         let causes = self.source.as_deref().map(chain).unwrap_or_default();
-        if status.is_server_error() && self.code != Code::Overloaded {
+        // Without a cause it is an answer (not ready yet, not built in), not a failure.
+        let is_failure = status.is_server_error() && self.code != Code::Overloaded;
+        if is_failure && (self.source.is_some() || self.code == Code::Internal) {
             tracing::error!(code = self.code.as_str(), detail = %self.detail, %causes, "request failed");
         } else {
             tracing::debug!(code = self.code.as_str(), detail = %self.detail, %causes, "request refused");

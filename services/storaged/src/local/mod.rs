@@ -166,12 +166,11 @@ impl ObjectStore for Local {
     }
 
     fn locate(&self, text: &str) -> String {
-        let mut path = layout::folder_path(&self.files.directory.objects, text).into_os_string();
-        if text.is_empty() || text.ends_with('/') {
-            path.push("/");
-        }
-        // An absolute path always makes a URL.
-        url::Url::from_file_path(path).map(String::from).unwrap_or_default()
+        let path = layout::folder_path(&self.files.directory.objects, text);
+        let is_folder = text.is_empty() || text.ends_with('/');
+        // An absolute path always makes a URL; only the one of a directory ends in `/`.
+        let url = if is_folder { url::Url::from_directory_path(path) } else { url::Url::from_file_path(path) };
+        url.map(String::from).unwrap_or_default()
     }
 
     fn conditional_puts(&self) -> bool {
