@@ -1,6 +1,6 @@
 //! The catalog: what is persisted in storage, and what this process knows of it.
 //!
-//! Invariant: a version is persisted before a reader can see it ([`write`] creates the manifest,
+//! Invariant: a version is persisted before a reader can see it ([`persist`] creates the manifest,
 //! then publishes it). Invariant: nobody holds a lock while something is read or written.
 
 mod gc;
@@ -8,6 +8,7 @@ mod intake;
 mod known;
 mod load;
 mod metrics;
+mod persist;
 mod pool;
 mod read;
 mod turns;

@@ -70,6 +70,6 @@ mod tests {
         assert!(matches!(second, Err(Error::Contended { .. })), "waited in vain");
         assert!(matches!(third, Err(Error::Crowded { .. })), "found the queue full");
         drop(at_work);
-        turns.take(&name).await.unwrap();
+        let _next = turns.take(&name).await.unwrap();
     }
 }
