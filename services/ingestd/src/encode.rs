@@ -279,10 +279,10 @@ fn assemble<O: Objects>(layout: &Layout, chunks: &Receiver<Result<Encoded>>, obj
         let Some(done) = gather(&mut gathering, lane_of, columns, layout.threads) else { continue };
         let writer = match &mut file {
             Some(writer) => writer,
-            None => file.insert(layout.file(Counted { to: objects.begin()?, bytes: 0 })?),
+            None => file.insert(layout.file(Counted::new(objects.begin()?))?),
         };
         if let Err(error) = append(writer, done) {
-            return Err(writer.inner_mut().to.failure().unwrap_or(Error::Encode(error)));
+            return Err(failure_of(writer, error));
         }
         written.rows += rows;
         if writer.bytes_written() as u64 >= layout.object_bytes_target
@@ -294,7 +294,7 @@ fn assemble<O: Objects>(layout: &Layout, chunks: &Receiver<Result<Encoded>>, obj
     match file {
         Some(last) => finish(last, &mut written)?,
         None if written.objects == 0 => {
-            finish(layout.file(Counted { to: objects.begin()?, bytes: 0 })?, &mut written)?;
+            finish(layout.file(Counted::new(objects.begin()?))?, &mut written)?;
         }
         None => {}
     }
@@ -344,28 +344,40 @@ fn append<W: Write + Send>(
 
 fn finish<O: Object>(mut file: SerializedFileWriter<Counted<O>>, written: &mut Written) -> Result<()> {
     if let Err(error) = file.finish() {
-        return Err(file.inner_mut().to.failure().unwrap_or(Error::Encode(error)));
+        return Err(failure_of(&mut file, error));
     }
-    let counted = file.into_inner().map_err(Error::Encode)?;
+    let counted = file.inner_mut();
     written.bytes += counted.bytes;
     written.objects += 1;
-    counted.to.finish()
+    counted.to.take().map_or(Err(Error::Internal("an object was finished twice")), Object::finish)
 }
 
-/// Counts what goes through.
+/// What the object says of a failed write, else what the writer says.
+fn failure_of<O: Object>(file: &mut SerializedFileWriter<Counted<O>>, error: ParquetError) -> Error {
+    file.inner_mut().to.as_mut().and_then(Object::failure).unwrap_or(Error::Encode(error))
+}
+
+/// Counts what goes through. Empty once it is finished.
 struct Counted<W> {
-    to: W,
+    to: Option<W>,
     bytes: u64,
+}
+
+impl<W> Counted<W> {
+    fn new(to: W) -> Self {
+        Counted { to: Some(to), bytes: 0 }
+    }
 }
 
 impl<W: Write> Write for Counted<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let length = self.to.write(bytes)?;
+        let Some(to) = &mut self.to else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
+        let length = to.write(bytes)?;
         self.bytes += length as u64;
         Ok(length)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.to.flush()
+        self.to.as_mut().map_or(Ok(()), Write::flush)
     }
 }

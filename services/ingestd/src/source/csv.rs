@@ -33,7 +33,7 @@ pub(super) struct Csv {
 }
 
 pub(super) fn open(session: Session, opening: &Opening<'_>) -> Result<Box<dyn Source>> {
-    let dialect = Dialect::find(&session, opening)?;
+    let mut dialect = Dialect::find(&session, opening)?;
     let header = dialect.names(&session, opening)?;
     check_names(header.iter().map(String::as_str), opening.config.columns_max)?;
     let order = opening.arrange(&header)?;

@@ -21,7 +21,6 @@ async fn a_file_becomes_a_dataset() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unusual_files_are_read_as_they_are() {
     let platform = Platform::start().await;
-    let wide: String = (0..10).map(|i| format!("c{i},")).collect::<String>();
     let cases: [(&str, &str, &str, &[&str], &[&str]); 13] = [
         ("header_only", "", "a,b\n", &["a VARCHAR", "b VARCHAR"], &[]),
         ("no_last_line_end", "", "a,b\n1,2", &["a BIGINT", "b BIGINT"], &["1|2"]),
@@ -50,7 +49,6 @@ async fn unusual_files_are_read_as_they_are() {
     }
     let nul = platform.ingest("nul", "a,b\n1,x\0y\n").await.expect(201);
     assert_eq!((&nul["rows"], platform.rows("nul").await), (&1.into(), vec!["1|x\0y".to_owned()]));
-    drop(wide);
 }
 
 #[tokio::test(flavor = "multi_thread")]

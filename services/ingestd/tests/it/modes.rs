@@ -24,7 +24,8 @@ async fn rows_are_added_by_the_datasets_types_and_names() {
     platform.ingest("t?mode=append", "note,id,pay\n,2,3\n").await.expect(200);
     platform.ingest("t?mode=append&format=ndjson", "{\"id\":3,\"pay\":4,\"note\":null}\n").await.expect(200);
     platform.ingest("t?mode=append&header=false", "4,5,007\n").await.expect(200);
-    assert_eq!(platform.rows("t").await, ["1|2.50|x", "2|3.00|", "3|4.00|", "4|5.00|007"]);
+    platform.ingest("t?mode=append", "id,pay,note\n,,\n").await.expect(200);
+    assert_eq!(platform.rows("t").await, ["1|2.50|x", "2|3.00|", "3|4.00|", "4|5.00|007", "||"]);
     let body = platform.ingest("t?mode=append", "id,pay,note\nx,1,y\n").await.refused(400, "invalid_argument");
     assert_eq!((&body["line"], &body["column"], &body["value"]), (&2.into(), &"id".into(), &"x".into()));
 }

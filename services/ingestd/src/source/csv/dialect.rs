@@ -1,5 +1,6 @@
 //! How a CSV file is written.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
@@ -97,20 +98,22 @@ impl Dialect {
     }
 
     /// The names of the columns: as the file's first row has them (the sniffer would rename what
-    /// is empty or there twice); without a header those of the dataset, or the sniffer's.
-    pub(super) fn names(&self, session: &Session, opening: &Opening<'_>) -> Result<Vec<String>> {
-        let first_row =
-            if self.header || opening.existing.is_some() { self.first_row(session, opening)? } else { None };
-        let existing: Option<Vec<_>> = opening.existing.map(|columns| columns.iter().map(|(n, _)| n.clone()).collect());
-        if let Some(row) = first_row {
+    /// is empty or there twice); without a header those of the dataset, or the sniffer's. A first
+    /// row of the dataset's own names is a header, whatever the sniffer says.
+    pub(super) fn names(&mut self, session: &Session, opening: &Opening<'_>) -> Result<Vec<String>> {
+        let existing: Option<Vec<&str>> = opening.existing.map(|columns| columns.iter().map(|(n, _)| &**n).collect());
+        if self.header || existing.is_some() {
+            let row = self.first_row(session, opening)?.unwrap_or_default();
             let names: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
+            if self.options.header.is_none() && existing.as_ref().is_some_and(|existing| same(existing, &names)) {
+                self.header = true;
+            }
             if self.header {
                 return Ok(names);
             }
         }
-        let count = self.columns.len();
         match existing {
-            Some(names) if names.len() == count => Ok(names),
+            Some(names) if names.len() == self.columns.len() => Ok(names.into_iter().map(str::to_owned).collect()),
             _ => Ok(self.columns.iter().map(|(name, _)| name.clone()).collect()),
         }
     }
@@ -147,11 +150,14 @@ impl Dialect {
             format!("columns={{{}}}", columns.join(", ")),
         ];
         arguments.extend(common(opening));
-        if let Some(separator) = &self.options.decimal_separator {
-            arguments.push(format!("decimal_separator={}", text(separator)));
-        }
         arguments
     }
+}
+
+/// Whether both are the same names in any order.
+fn same(existing: &[&str], names: &[String]) -> bool {
+    let there: HashSet<&str> = existing.iter().copied().collect();
+    existing.len() == names.len() && names.iter().all(|name| there.contains(name.as_str()))
 }
 
 /// What sniffing and reading have to agree on.
@@ -166,6 +172,8 @@ fn common(opening: &Opening<'_>) -> Vec<String> {
         format!("buffer_size={}", BUFFER_BYTES.max(opening.config.line_bytes_max)),
         format!("skip={}", options.skip.unwrap_or(0)),
     ];
+    arguments
+        .extend(options.decimal_separator.as_ref().map(|separator| format!("decimal_separator={}", text(separator))));
     if let Some(nulls) = &options.null {
         let nulls: Vec<_> = nulls.iter().map(|null| text(null)).collect();
         arguments.push(format!("nullstr=[{}]", nulls.join(", ")));
