@@ -42,7 +42,12 @@ impl Locations {
     pub(crate) async fn root(&self) -> Result<String, Error> {
         let request = LocateRequest { keys: Vec::new(), prefix: DATASETS.into() };
         let answer = self.client.clone().locate(request).await.map_err(Error::peer("storaged"))?;
-        place(answer.into_inner().prefix_url)
+        let mut root = place(answer.into_inner().prefix_url)?;
+        // Without it, DuckDB would open what merely begins like the folder.
+        if !root.ends_with('/') {
+            root.push('/');
+        }
+        Ok(root)
     }
 
     pub(crate) async fn of(&self, dataset: &Dataset) -> Result<Places, Error> {
