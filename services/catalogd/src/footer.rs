@@ -1,6 +1,7 @@
 //! What a Parquet object says of itself in its footer.
 
 mod bounds;
+mod geo;
 mod text;
 
 use parquet::basic::Repetition;
@@ -55,11 +56,13 @@ pub(crate) fn parse(tail: &[u8], file_bytes: u64) -> Result<Facts, String> {
     let metadata = ParquetMetaDataReader::decode_metadata(thrift).map_err(|error| error.to_string())?;
     within(&metadata, file_bytes - footer_bytes as u64)?;
     let schema = metadata.file_metadata().schema_descr();
+    let geometries = geo::columns(&metadata);
     let mut columns = Vec::new();
     let mut statistics = Vec::new();
     let mut leaf = 0;
     for node in schema.root_schema().get_fields() {
         let kind = column_type(node)?;
+        let kind = geo::geometry(geometries.get(node.name()), &kind).unwrap_or(kind);
         let nullable = node.is_optional();
         let plain = node.is_primitive() && !is_repeated(node);
         statistics.push(if plain { bounds::of_column(&metadata, leaf, &kind) } else { ColumnStatistics::default() });
@@ -102,6 +105,21 @@ mod tests {
 
     fn facts(file: &[u8]) -> Result<Facts, String> {
         parse(file, file.len() as u64)
+    }
+
+    /// Files that DuckDB 1.5.5 and pyarrow wrote, with what DuckDB 1.5.5 says of them.
+    #[test]
+    fn types_are_written_as_duckdb_describes_them() {
+        for (file, described) in [
+            ("types/duckdb.parquet", include_str!("../tests/fixtures/types/duckdb.txt")),
+            ("types/pyarrow.parquet", include_str!("../tests/fixtures/types/pyarrow.txt")),
+            ("types/int96.parquet", include_str!("../tests/fixtures/types/int96.txt")),
+            ("types/geometry.parquet", include_str!("../tests/fixtures/types/geometry.txt")),
+        ] {
+            let columns = facts(&fixture(file)).unwrap().columns;
+            let mine: Vec<String> = columns.iter().map(|c| format!("{}\t{}", c.name, c.type_text)).collect();
+            assert_eq!(mine, described.lines().collect::<Vec<_>>(), "{file}");
+        }
     }
 
     /// Files of DuckDB and pyarrow, with what DuckDB 1.5.5 answers for min, max and NULLs.

@@ -39,6 +39,7 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, check: i
 
 impl Platform {
     pub(crate) async fn start() -> Self {
+        let _already_set = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let config =
             storaged::Config { data_dir: folder.path().to_owned(), fsync: false, ..storaged::Config::default() };

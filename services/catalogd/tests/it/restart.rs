@@ -36,6 +36,7 @@ async fn it_waits_for_storage_and_says_so() {
     let config =
         catalogd::Config { storaged_url: format!("http://{address}/").parse().unwrap(), ..catalogd::Config::default() };
     let server = TestServer::start(|listener, shutdown| catalogd::serve(config, listener, shutdown)).await;
+    let _already_set = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::new();
     let get = |path: &str| http.get(server.url().join(path).unwrap()).send();
     assert_eq!(get("health/liveness").await.unwrap().status(), StatusCode::OK);
