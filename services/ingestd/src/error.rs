@@ -22,6 +22,8 @@ pub(crate) enum Error {
     UnsupportedFormat(String),
     #[error("the body is longer than {limit} bytes ({key})")]
     TooLarge { limit: u64, key: &'static str },
+    #[error("to read this file takes more memory than {0} bytes (duckdb_memory_bytes)")]
+    Memory(u64),
     #[error("this caller may not write {0}")]
     Forbidden(String),
     #[error("dataset {0} exists already: mode=append or mode=replace")]
@@ -115,7 +117,7 @@ impl ServiceError for Error {
         match self {
             Error::Invalid(_) | Error::Malformed(_) => Code::InvalidArgument,
             Error::UnsupportedFormat(_) => Code::UnsupportedMediaType,
-            Error::TooLarge { .. } => Code::PayloadTooLarge,
+            Error::TooLarge { .. } | Error::Memory(_) => Code::PayloadTooLarge,
             Error::Forbidden(_) => Code::PermissionDenied,
             Error::Exists(_) => Code::AlreadyExists,
             Error::Missing(_) => Code::NotFound,

@@ -14,6 +14,7 @@ pub(crate) struct Session {
     connection: Connection,
     _scratch: Scratch,
     path: PathBuf,
+    memory_bytes: u64,
 }
 
 struct Scratch(PathBuf);
@@ -50,7 +51,8 @@ impl Session {
             quote_literal(&path.to_string_lossy())
         );
         connection.execute_batch(&lock_down).map_err(Error::Engine)?;
-        Ok(Session { connection, _scratch: Scratch(scratch), path: path.to_owned() })
+        let memory_bytes = config.duckdb_memory_bytes;
+        Ok(Session { connection, _scratch: Scratch(scratch), path: path.to_owned(), memory_bytes })
     }
 
     pub(crate) fn interrupter(&self) -> Interrupter {
@@ -85,6 +87,16 @@ impl Session {
             rows.extend((0..batch.num_rows()).map(row));
         }
         Ok(rows)
+    }
+
+    /// An error of DuckDB's while it read the file: the file's fault, unless it is ours.
+    pub(crate) fn refused(&self, format: &str, error: duck::Error) -> Error {
+        use duck::ErrorKind::{Fatal, Internal, Interrupt, OutOfMemory, Permission};
+        match error.kind {
+            OutOfMemory => Error::Memory(self.memory_bytes),
+            Interrupt | Permission | Fatal | Internal => Error::engine(error),
+            _ => Error::invalid(format!("{format}: {}", self.words(&error))),
+        }
     }
 
     /// DuckDB's words about a file that a stranger sent: its first line, without our names in it.

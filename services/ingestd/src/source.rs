@@ -138,8 +138,11 @@ pub(crate) trait Source: Send {
     }
 }
 
+/// A source, or why there is none.
+pub(crate) type Opened = std::result::Result<Box<dyn Source>, Failure>;
+
 /// Opens the file of a session.
-pub(crate) fn open(format: Format, session: Session, opening: &Opening<'_>) -> Result<Box<dyn Source>> {
+pub(crate) fn open(format: Format, session: Session, opening: &Opening<'_>) -> Opened {
     match format {
         Format::Csv => csv::open(session, opening),
         Format::Ndjson => ndjson::open(session, opening),

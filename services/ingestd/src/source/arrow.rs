@@ -11,7 +11,7 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
-use super::{Failure, Opening, Result, Source};
+use super::{Failure, Opened, Opening, Result, Source};
 use crate::column::{check_names, type_text};
 use crate::error::Error;
 
@@ -27,7 +27,7 @@ struct Arrow {
     schema: SchemaRef,
 }
 
-pub(super) fn open(path: &Path, container: Container, opening: &Opening<'_>) -> Result<Box<dyn Source>> {
+pub(super) fn open(path: &Path, container: Container, opening: &Opening<'_>) -> Opened {
     opening.self_describing("arrow")?;
     let file = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::spool)?);
     let (found, batches): (_, Box<dyn Iterator<Item = _> + Send>) = match container {

@@ -11,7 +11,7 @@ use arrow_schema::SchemaRef;
 use duck::quote_literal;
 
 use super::table::{Table, Wanted, query};
-use super::{Failure, Opening, REJECTS_SHOWN, Reject, Rejects, Sample, Source};
+use super::{Failure, Opened, Opening, REJECTS_SHOWN, Reject, Rejects, Sample, Source};
 use crate::column::check_names;
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -32,7 +32,7 @@ pub(super) struct Csv {
     rejects_max: Option<u64>,
 }
 
-pub(super) fn open(session: Session, opening: &Opening<'_>) -> Result<Box<dyn Source>> {
+pub(super) fn open(session: Session, opening: &Opening<'_>) -> Opened {
     let mut dialect = Dialect::find(&session, opening)?;
     let header = dialect.names(&session, opening)?;
     check_names(header.iter().map(String::as_str), opening.config.columns_max)?;
@@ -45,13 +45,12 @@ pub(super) fn open(session: Session, opening: &Opening<'_>) -> Result<Box<dyn So
     let rejects_max = opening.skips().then_some(opening.config.rejects_max);
 
     let source = format!("{reader}{})", rejects::clause(rejects_max));
-    let described =
-        session.describe(&source).map_err(|error| Error::invalid(format!("csv: {}", session.words(&error))))?;
+    let described = session.describe(&source).map_err(|error| session.refused("csv", error))?;
     let wanted = Wanted::by_name(&described, &order);
     let sql = query(&source, &wanted)?;
     match Table::run(&session, &sql, &wanted) {
         Ok(table) => Ok(Box::new(Csv { table, session, reader, sampled, rejects_max })),
-        Err(error) => Err(rejects::explain(&session, &reader, error)),
+        Err(error) => Err(failure(&session, &reader, sampled && rejects_max.is_none(), error)),
     }
 }
 
@@ -70,10 +69,8 @@ impl Source for Csv {
 
     fn next_batch(&mut self) -> std::result::Result<Option<RecordBatch>, Failure> {
         self.table.next_batch().map_err(|error| {
-            if self.sampled && error.kind == duck::ErrorKind::Conversion && self.rejects_max.is_none() {
-                return Failure::SampleTooSmall;
-            }
-            rejects::explain(&self.session, &self.reader, error).into()
+            let sampled = self.sampled && self.rejects_max.is_none();
+            failure(&self.session, &self.reader, sampled, error)
         })
     }
 
@@ -85,6 +82,14 @@ impl Source for Csv {
         }
         Ok(Rejects { count, shown: rejects::first(&self.session, REJECTS_SHOWN)? })
     }
+}
+
+/// A value that does not fit the type that the first rows promised: then all rows decide.
+fn failure(session: &Session, reader: &str, sampled: bool, error: duck::Error) -> Failure {
+    if sampled && error.message.contains("Error when converting column") {
+        return Failure::SampleTooSmall;
+    }
+    rejects::explain(session, reader, error).into()
 }
 
 fn text(value: &str) -> String {

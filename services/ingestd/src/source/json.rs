@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 use duck::{Column, Type, quote_literal};
 
 use super::table::{Table, Wanted, query};
-use super::{Failure, Opening, Reject, Result, Source};
+use super::{Failure, Opened, Opening, Reject, Result, Source};
 use crate::column::check_names;
 use crate::error::Error;
 use crate::session::Session;
@@ -20,9 +20,9 @@ struct JsonArray {
     session: Session,
 }
 
-pub(super) fn open(session: Session, opening: &Opening<'_>) -> Result<Box<dyn Source>> {
+pub(super) fn open(session: Session, opening: &Opening<'_>) -> Opened {
     if opening.skips() {
-        return Err(Error::invalid("on_error=skip goes with csv and ndjson, not with a JSON array"));
+        return Err(Error::invalid("on_error=skip goes with csv and ndjson, not with a JSON array").into());
     }
     let explain = |error| explain(&session, error);
     let columns = columns(&session, opening, "array").map_err(explain)??;
@@ -95,8 +95,8 @@ pub(super) fn table(
 /// Where an array is not JSON a parser of our own knows line and column; where a value does not
 /// fit, DuckDB knows the record.
 fn explain(session: &Session, error: duck::Error) -> Error {
-    if error.is_interrupt() {
-        return Error::ClientGone;
+    if matches!(error.kind, duck::ErrorKind::Interrupt | duck::ErrorKind::OutOfMemory) {
+        return session.refused("json", error);
     }
     let checked = File::open(session.path()).map(|file| {
         let reader = BufReader::with_capacity(1 << 20, file);
@@ -115,7 +115,7 @@ fn explain(session: &Session, error: duck::Error) -> Error {
 pub(super) fn misfit(session: &Session, error: duck::Error) -> Error {
     use duck::ErrorKind::{Binder, Conversion, Invalid, InvalidInput, ObjectSize, OutOfRange};
     if !matches!(error.kind, Binder | Conversion | Invalid | InvalidInput | ObjectSize | OutOfRange) {
-        return Error::engine(error);
+        return session.refused("json", error);
     }
     let words = session.words(&error);
     if words.contains("expected records") {

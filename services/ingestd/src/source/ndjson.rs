@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 
 use super::json::{columns, misfit, table};
 use super::table::Table;
-use super::{Failure, Opening, Rejects, Result, Source};
+use super::{Failure, Opened, Opening, Rejects, Result, Source};
 use crate::error::Error;
 use crate::session::Session;
 
@@ -24,7 +24,7 @@ struct Ndjson {
     line_bytes_max: u64,
 }
 
-pub(super) fn open(session: Session, opening: &Opening<'_>) -> Result<Box<dyn Source>> {
+pub(super) fn open(session: Session, opening: &Opening<'_>) -> Opened {
     let line_bytes_max = opening.config.line_bytes_max;
     let mut rejects = Rejects::default();
     if opening.skips() {
@@ -32,14 +32,14 @@ pub(super) fn open(session: Session, opening: &Opening<'_>) -> Result<Box<dyn So
     }
     let columns = match columns(&session, opening, "newline_delimited") {
         Ok(columns) => columns?,
-        Err(error) => return Err(explain(&session, &[], line_bytes_max, error)),
+        Err(error) => return Err(explain(&session, &[], line_bytes_max, error).into()),
     };
     if opening.skips() {
         sieve::misfits(&session, opening.config, &columns, &mut rejects)?;
     }
     match table(&session, opening, "newline_delimited", &columns)? {
         Ok(table) => Ok(Box::new(Ndjson { table, session, columns, rejects, line_bytes_max })),
-        Err(error) => Err(explain(&session, &columns, line_bytes_max, error)),
+        Err(error) => Err(explain(&session, &columns, line_bytes_max, error).into()),
     }
 }
 
@@ -61,8 +61,8 @@ impl Source for Ndjson {
 
 /// The first line that is not an object, else the first value that does not fit its column.
 fn explain(session: &Session, columns: &[(String, String)], line_bytes_max: u64, error: duck::Error) -> Error {
-    if error.is_interrupt() {
-        return Error::ClientGone;
+    if matches!(error.kind, duck::ErrorKind::Interrupt | duck::ErrorKind::OutOfMemory) {
+        return session.refused("json", error);
     }
     let found = match sieve::first_malformed(session, line_bytes_max) {
         Ok(None) => sieve::first_misfit(session, columns, line_bytes_max),

@@ -4,9 +4,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::table::{Table, Wanted, query};
-use super::{Failure, Opening, Result, Source};
+use super::{Failure, Opened, Opening, Source};
 use crate::column::check_names;
-use crate::error::Error;
 use crate::session::Session;
 
 struct Parquet {
@@ -15,17 +14,17 @@ struct Parquet {
     session: Session,
 }
 
-pub(super) fn open(session: Session, opening: &Opening<'_>) -> Result<Box<dyn Source>> {
+pub(super) fn open(session: Session, opening: &Opening<'_>) -> Opened {
     opening.self_describing("parquet")?;
     let source = format!("read_parquet({})", session.file());
-    let described = session.describe(&source).map_err(|error| explain(&session, error))?;
+    let described = session.describe(&source).map_err(|error| session.refused("parquet", error))?;
     check_names(described.iter().map(|column| column.name.as_str()), opening.config.columns_max)?;
     let order = opening.arrange(&described.iter().map(|column| column.name.clone()).collect::<Vec<_>>())?;
     let wanted = Wanted::by_name(&described, &order);
     let sql = query(&source, &wanted)?;
     match Table::run(&session, &sql, &wanted) {
         Ok(table) => Ok(Box::new(Parquet { table, session })),
-        Err(error) => Err(explain(&session, error)),
+        Err(error) => Err(session.refused("parquet", error).into()),
     }
 }
 
@@ -35,16 +34,6 @@ impl Source for Parquet {
     }
 
     fn next_batch(&mut self) -> std::result::Result<Option<RecordBatch>, Failure> {
-        self.table.next_batch().map_err(|error| explain(&self.session, error).into())
-    }
-}
-
-/// Whatever DuckDB says while it reads a Parquet file is about the file, but for what is about
-/// this process.
-fn explain(session: &Session, error: duck::Error) -> Error {
-    use duck::ErrorKind::{Fatal, Interrupt, OutOfMemory, Permission};
-    match error.kind {
-        Interrupt | OutOfMemory | Permission | Fatal => Error::engine(error),
-        _ => Error::invalid(format!("parquet: {}", session.words(&error))),
+        self.table.next_batch().map_err(|error| self.session.refused("parquet", error).into())
     }
 }

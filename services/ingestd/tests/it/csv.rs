@@ -103,7 +103,7 @@ async fn a_late_value_widens_a_column_that_was_not_declared() {
     text.push_str("50000,1.5\nlast,2\n");
     let body = platform.ingest("t", text.clone()).await.expect(201);
     assert_eq!(schema(&body), ["id VARCHAR", "n DOUBLE"]);
-    assert_eq!((&body["rows"], platform.objects().len()), (&50_002.into(), 1));
+    assert_eq!((&body["rows"], platform.objects().await.len()), (&50_002.into(), 1));
     // Where rows may be skipped, the first rows' types stand.
     let skipped = platform.ingest("s?on_error=skip", text).await.expect(201);
     assert_eq!(schema(&skipped), ["id BIGINT", "n BIGINT"]);
@@ -125,7 +125,11 @@ async fn names_of_columns_are_kept_or_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_columns_are_no_trouble() {
-    let platform = Platform::with(|config| config.columns_max = 10_000).await;
+    let platform = Platform::with(|config| {
+        config.columns_max = 10_000;
+        config.duckdb_memory_bytes = 4 << 30;
+    })
+    .await;
     let line = |what: &str, count: usize| (0..count).map(|i| format!("{what}{i}")).collect::<Vec<_>>().join(",") + "\n";
     let body = platform.ingest("wide", line("c", 10_000) + &line("", 10_000)).await.expect(201);
     assert_eq!(schema(&body).last().unwrap(), "c9999 BIGINT");

@@ -19,7 +19,7 @@ async fn a_client_that_breaks_off_leaves_nothing() {
     while platform.spooled() > 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(platform.objects().len(), 1);
+    assert_eq!(platform.objects().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +42,7 @@ async fn a_client_that_leaves_stops_the_work() {
         tokio::task::yield_now().await;
     }
     let left = platform.manifest("t").await.map_or(0, |manifest| manifest.objects.len());
-    assert_eq!(platform.objects().len(), 1 + left, "no object without a version");
+    assert_eq!(platform.objects().await.len(), 1 + left, "no object without a version");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,7 +42,7 @@ async fn other_columns_are_a_conflict_that_names_them() {
     let body = platform.ingest("t?mode=append", wide).await.refused(409, "conflict");
     let types = serde_json::json!([{"name": "id", "dataset": "INTEGER", "file": "BIGINT"}]);
     assert_eq!(body["types"], types, "{body}");
-    assert_eq!((platform.objects().len(), platform.spooled()), (1, 0));
+    assert_eq!((platform.objects().await.len(), platform.spooled()), (1, 0));
 }
 
 fn arrow(ids: &[i64]) -> Vec<u8> {
@@ -76,5 +76,5 @@ async fn of_two_that_create_at_once_one_wins_and_the_other_leaves_nothing() {
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409]);
-    assert_eq!((platform.rows("t").await.len(), platform.objects().len()), (1, 1));
+    assert_eq!((platform.rows("t").await.len(), platform.objects().await.len()), (1, 1));
 }

@@ -1,11 +1,13 @@
 //! The three services on free ports, and what a test asks of them.
 
-use std::path::{Path, PathBuf};
-
+use bytes::{Bytes, BytesMut};
+use kit::grpc::PeerChannel;
 use kit::testing::TestServer;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use proto::internal::v1::object_store_client::ObjectStoreClient;
 use proto::v1::catalog_client::CatalogClient;
-use proto::v1::{GetDatasetRequest, Manifest};
+use proto::v1::get_response::Part;
+use proto::v1::{GetDatasetRequest, GetRequest, ListRequest, Manifest};
 use reqwest::{Body, RequestBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -63,7 +65,12 @@ impl Platform {
         };
         change(&mut config);
         let ingestd = TestServer::start(|listener, stop| ingestd::serve(config, listener, stop)).await;
-        Platform { folder, storaged: Some(storaged), catalogd, ingestd, client: reqwest::Client::new() }
+        let client = reqwest::Client::new();
+        let ready = catalogd.url().join("health/readiness").unwrap();
+        while !client.get(ready.clone()).send().await.unwrap().status().is_success() {
+            tokio::task::yield_now().await;
+        }
+        Platform { folder, storaged: Some(storaged), catalogd, ingestd, client }
     }
 
     /// A request for `path` below `/v1/ingest/`.
@@ -87,13 +94,28 @@ impl Platform {
         }
     }
 
-    /// The files of all objects of all datasets.
-    pub(crate) fn objects(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        walk(&self.folder.path().join("data"), &mut found);
-        found.retain(|path| path.extension().is_some_and(|extension| extension == "parquet"));
-        found.retain(|path| path.components().any(|part| part.as_os_str() == "datasets"));
-        found
+    fn store(&self) -> ObjectStoreClient<PeerChannel> {
+        ObjectStoreClient::new(kit::grpc::channel(&self.storaged.as_ref().unwrap().url()).unwrap())
+    }
+
+    /// The keys of all objects of all datasets.
+    pub(crate) async fn objects(&self) -> Vec<String> {
+        let request = ListRequest { prefix: "datasets/".into(), limit: 1_000, ..ListRequest::default() };
+        let page = self.store().list(request).await.unwrap().into_inner();
+        assert_eq!(page.next_cursor, "");
+        page.objects.into_iter().map(|object| object.key).collect()
+    }
+
+    async fn object(&self, key: &str) -> Bytes {
+        let request = GetRequest { key: key.to_owned(), ..GetRequest::default() };
+        let mut parts = self.store().get(request).await.unwrap().into_inner();
+        let mut bytes = BytesMut::new();
+        while let Some(message) = parts.message().await.unwrap() {
+            if let Some(Part::Chunk(chunk)) = message.part {
+                bytes.extend_from_slice(&chunk);
+            }
+        }
+        bytes.freeze()
     }
 
     pub(crate) fn spooled(&self) -> usize {
@@ -103,18 +125,15 @@ impl Platform {
     /// Nothing was registered, nothing stored, nothing spooled.
     pub(crate) async fn assert_untouched(&self, name: &str) {
         assert!(self.manifest(name).await.is_none());
-        assert_eq!(self.objects(), Vec::<PathBuf>::new());
+        assert_eq!(self.objects().await, Vec::<String>::new());
     }
 
     /// Every row of the newest version, as text: one line a row, `|` between values.
     pub(crate) async fn rows(&self, name: &str) -> Vec<String> {
         let manifest = self.manifest(name).await.unwrap();
-        let objects = self.objects();
         let mut rows = Vec::new();
         for object in &manifest.objects {
-            let file = object.key.rsplit('/').next().unwrap();
-            let path = objects.iter().find(|path| path.ends_with(file)).unwrap();
-            let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap()).unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(self.object(&object.key).await).unwrap();
             for batch in reader.build().unwrap() {
                 let batch = batch.unwrap();
                 let text = |column: &arrow_array::ArrayRef, row| {
@@ -144,12 +163,4 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
 pub(crate) fn schema(body: &Value) -> Vec<String> {
     let column = |column: &Value| format!("{} {}", column["name"].as_str().unwrap(), column["type"].as_str().unwrap());
     body["schema"].as_array().unwrap().iter().map(column).collect()
-}
-
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries {
-        let path = entry.unwrap().path();
-        if path.is_dir() { walk(&path, found) } else { found.push(path) }
-    }
 }

@@ -63,13 +63,7 @@ impl Dialect {
              (SELECT *, unnest(Columns) AS c FROM sniff_csv({}))",
             arguments.join(", ")
         );
-        let rows = session.text_rows(&sql).map_err(|error| {
-            if error.is_interrupt() {
-                Error::ClientGone
-            } else {
-                Error::invalid(format!("csv: {}", session.words(&error)))
-            }
-        })?;
+        let rows = session.text_rows(&sql).map_err(|error| session.refused("csv", error))?;
         Self::from_rows(rows, options).ok_or_else(|| Error::invalid("csv: there is nothing to read in the file"))
     }
 
@@ -108,24 +102,34 @@ impl Dialect {
             if self.options.header.is_none() && existing.as_ref().is_some_and(|existing| same(existing, &names)) {
                 self.header = true;
             }
-            if self.header {
+            if self.header && self.is_header(&names) {
                 return Ok(names);
             }
         }
         match existing {
-            Some(names) if names.len() == self.columns.len() => Ok(names.into_iter().map(str::to_owned).collect()),
+            Some(names) if !self.header && names.len() == self.columns.len() => {
+                Ok(names.into_iter().map(str::to_owned).collect())
+            }
             _ => Ok(self.columns.iter().map(|(name, _)| name.clone()).collect()),
         }
+    }
+
+    /// Whether a row is where the sniffer has its names from, which renames what is empty or there
+    /// twice. A header that is malformed itself is not among the rows.
+    fn is_header(&self, row: &[String]) -> bool {
+        let found = self.columns.iter().map(|(name, _)| name);
+        row.len() == self.columns.len() && row.iter().zip(found).all(|(here, found)| found.starts_with(here.as_str()))
     }
 
     fn first_row(&self, session: &Session, opening: &Opening<'_>) -> Result<Option<Vec<Option<String>>>> {
         let columns: Vec<_> = (0..self.columns.len()).map(|at| (format!("c{at}"), "VARCHAR".to_owned())).collect();
         let mut arguments = self.arguments(session, opening, &columns);
-        arguments.push("header=false".into());
+        // A malformed row further down is not to be told from here.
+        arguments.extend(["header=false".into(), "ignore_errors=true".into()]);
         let sql = format!("SELECT * FROM read_csv({}) LIMIT 1", arguments.join(", "));
         match session.text_rows(&sql) {
             Ok(rows) => Ok(rows.into_iter().next()),
-            Err(error) => Err(Error::invalid(format!("csv: {}", session.words(&error)))),
+            Err(error) => Err(session.refused("csv", error)),
         }
     }
 

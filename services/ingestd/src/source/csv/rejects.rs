@@ -45,12 +45,13 @@ fn reject(row: Vec<Option<String>>, line: u64) -> Reject {
     let mut cells = row.into_iter().skip(1);
     let mut next = || cells.next().flatten().unwrap_or_default();
     let (kind, column, text, message) = (next(), next(), next(), next());
+    let text = text.trim_matches(['\r', '\n']);
     let reject = match kind.as_str() {
         "CAST" => {
-            let (value, wanted) = cast(&message).unwrap_or((&text, "the column's type"));
+            let (value, wanted) = cast(&message).unwrap_or((text, "the column's type"));
             return Reject::at_line(line, format!("the value is no {wanted}")).column(column).value(value);
         }
-        "MISSING COLUMNS" => return Reject::at_line(line, counted(&message, "few")).column(column).value(&text),
+        "MISSING COLUMNS" => return Reject::at_line(line, counted(&message, "few")).column(column).value(text),
         "TOO MANY COLUMNS" => Reject::at_line(line, counted(&message, "many")),
         "UNQUOTED VALUE" => Reject::at_line(line, "a quote is not closed, or text follows behind its end"),
         "LINE SIZE OVER MAXIMUM" => Reject::at_line(line, "the line is too long (line_bytes_max)"),
@@ -58,7 +59,7 @@ fn reject(row: Vec<Option<String>>, line: u64) -> Reject {
         _ => Reject::at_line(line, message),
     };
     let reject = if column.is_empty() { reject } else { reject.column(column) };
-    reject.value(&text)
+    reject.value(text)
 }
 
 /// `… Could not convert string "x" to 'BIGINT'` → (`x`, `BIGINT`)
@@ -79,8 +80,8 @@ fn counted(message: &str, which: &str) -> String {
 
 /// What to tell of a read that failed: the file is read again, past its errors, for the first.
 pub(super) fn explain(session: &Session, reader: &str, error: duck::Error) -> Error {
-    if error.is_interrupt() {
-        return Error::ClientGone;
+    if matches!(error.kind, duck::ErrorKind::Interrupt | duck::ErrorKind::OutOfMemory) {
+        return session.refused("csv", error);
     }
     let again = || -> Result<Option<Reject>> {
         let sql = format!("SELECT * FROM {reader}, store_rejects=true, rejects_limit={EXPLAINED_MAX})");
@@ -97,14 +98,10 @@ pub(super) fn explain(session: &Session, reader: &str, error: duck::Error) -> Er
 }
 
 fn plain(session: &Session, error: duck::Error) -> Error {
-    use duck::ErrorKind::{Conversion, Invalid, InvalidInput, OutOfRange};
     if error.message.contains("state machine reached an invalid state") {
         return Error::invalid("csv: line ends are mixed (LF and CRLF), or quotes do not pair up");
     }
-    match error.kind {
-        Conversion | Invalid | InvalidInput | OutOfRange => Error::invalid(format!("csv: {}", session.words(&error))),
-        _ => Error::engine(error),
-    }
+    session.refused("csv", error)
 }
 
 /// The line of each position (1: the first byte of the file), which rise. DuckDB counts rows,
