@@ -5,6 +5,7 @@ What is timed is timed here, around DuckDB's calls alone, so that the pipe costs
 """
 
 import json
+import os
 import sys
 import threading
 import time
@@ -29,6 +30,7 @@ def canonical(value):
 class Peer:
     def __init__(self, threads):
         self.connection = duckdb.connect(config={"threads": threads})
+        self.connection.execute("SET enable_progress_bar = false")
 
     def execute(self, sql):
         """Runs statements whose results nobody reads."""
@@ -84,6 +86,9 @@ class Peer:
 
 
 def main():
+    # DuckDB draws its progress bar on the standard output: answers keep that for themselves.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     peer = None
     for line in sys.stdin:
         command = json.loads(line)
@@ -94,9 +99,9 @@ def main():
                 answer = {"version": duckdb.__version__}
             else:
                 answer = getattr(peer, operation)(**command)
-            print(json.dumps({"ok": answer}), flush=True)
+            print(json.dumps({"ok": answer}), file=answers, flush=True)
         except Exception as error:  # Whatever went wrong is the harness's to print.
-            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
+            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
 
 
 main()

@@ -94,7 +94,7 @@ impl Env {
         let inputs = cache.join("bench");
         std::fs::create_dir_all(&inputs)?;
         let binaries = match &options.binaries {
-            Some(folder) => folder.clone(),
+            Some(folder) => folder.canonicalize().with_context(|| format!("{} is not there", folder.display()))?,
             None => std::env::current_exe()?.parent().context("no folder")?.to_owned(),
         };
         let mut sizes = if options.quick { QUICK } else { REAL };

@@ -18,6 +18,8 @@ const QUOTED_BYTES_MAX: usize = 300;
 /// No single exchange of any row may take longer: beyond it, it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
+const READY_PATIENCE: Duration = Duration::from_secs(60);
+
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// A body that is in memory already.
@@ -108,16 +110,20 @@ pub(crate) async fn fetch(address: SocketAddr, request: Request<Body>) -> Result
     Connection::open(address).await?.fetch(request).await
 }
 
-/// Asks `path` until it answers 200.
-pub(crate) async fn wait_until_ok(address: SocketAddr, path: &str, within: Duration, every: Duration) -> Result<()> {
-    let deadline = tokio::time::Instant::now() + within;
+/// Asks until the answer is a 2xx.
+pub(crate) async fn wait_until_ok(
+    address: SocketAddr,
+    request: &dyn Fn() -> Result<Request<Body>>,
+    every: Duration,
+) -> Result<()> {
+    let deadline = tokio::time::Instant::now() + READY_PATIENCE;
     loop {
-        let last = match fetch(address, get(path)?).await {
+        let last = match fetch(address, request()?).await {
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
         if tokio::time::Instant::now() > deadline {
-            bail!("{address}{path} is not ready after {within:?}: {last:#}");
+            bail!("{address} is not ready after {READY_PATIENCE:?}: {last:#}");
         }
         tokio::time::sleep(every).await;
     }

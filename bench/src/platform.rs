@@ -49,11 +49,11 @@ pub(crate) struct Answer {
 }
 
 impl Platform {
-    /// Starts it over `data` and waits until the gateway is ready.
+    /// Starts it over `data` and waits until all its services are ready and SQL is answered.
     pub(crate) async fn start(env: &Env, data: &Path) -> Result<Self> {
         let mut command = Command::new(env.binary("lakehouse")?);
         command.arg("up").arg("--data").arg(data).current_dir(env.work());
-        let [gateway, queryd, storaged, catalogd, _] = [
+        let addresses @ [gateway, queryd, storaged, catalogd, _] = [
             listen(&mut command, "gateway").await?,
             listen(&mut command, "queryd").await?,
             listen(&mut command, "storaged").await?,
@@ -62,7 +62,10 @@ impl Platform {
         ];
         command.arg("--set").arg(format!("queryd.threads={}", env.threads));
         let mut server = Server::start("lakehouse", &mut command, env.work())?;
-        server.ready(gateway, "/health/readiness", POLL_EVERY).await?;
+        for address in addresses {
+            server.ready(address, "/health/readiness", POLL_EVERY).await?;
+        }
+        server.answers(gateway, &|| sql_request("SELECT 1", "application/json"), POLL_EVERY).await?;
         Ok(Platform { server, gateway, queryd, storaged, catalogd })
     }
 

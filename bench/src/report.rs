@@ -77,6 +77,7 @@ impl Line {
 
     /// Something that holds or does not.
     pub(crate) fn holds(what: &str, holds: bool, found: String) -> Self {
+        let found = one_cell(&found);
         Self::of(what, found, "–".into(), "–".into(), "holds".into(), Verdict::of(holds))
     }
 
@@ -88,7 +89,7 @@ impl Line {
 
     /// A measurement that did not come to a figure.
     pub(crate) fn failed(what: &str, error: &anyhow::Error) -> Self {
-        let error = format!("{error:#}").replace(['|', '\n'], " ");
+        let error = one_cell(&format!("{error:#}"));
         Self::of(what, error, "–".into(), "–".into(), "–".into(), Verdict::Failed)
     }
 
@@ -99,6 +100,11 @@ impl Line {
     fn text(&self) -> String {
         format!("{} | {}", self.cells.join(" | "), self.verdict.as_str())
     }
+}
+
+/// Text that does not break the table.
+fn one_cell(text: &str) -> String {
+    text.replace(['|', '\n'], " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A value with so many digits as say something.
@@ -191,7 +197,7 @@ mod tests {
         write(&file, "# Head\n", &["one", "two"], &[again]).unwrap();
         let text = fs::read_to_string(&file).unwrap();
         assert!(text.contains("| a | 0.500 s | – | – | ≤ 1 s | met |"), "{text}");
-        assert!(text.contains("| b | no   way | – | – | – | **FAILED** |"), "{text}");
+        assert!(text.contains("| b | no way | – | – | – | **FAILED** |"), "{text}");
         assert!(!text.contains("missed"), "{text}");
     }
 

@@ -7,15 +7,15 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use http::Request;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use crate::http::wait_until_ok;
+use crate::http::{Body, get, wait_until_ok};
 
 /// Between SIGTERM and SIGKILL.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
-const READY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
@@ -41,8 +41,18 @@ impl Server {
 
     /// Waits for a 200 from `path`, asked every `every`; a server that ended tells why.
     pub(crate) async fn ready(&mut self, address: SocketAddr, path: &str, every: Duration) -> Result<()> {
+        self.answers(address, &|| get(path), every).await
+    }
+
+    /// Waits for a 2xx to a request.
+    pub(crate) async fn answers(
+        &mut self,
+        address: SocketAddr,
+        request: &dyn Fn() -> Result<Request<Body>>,
+        every: Duration,
+    ) -> Result<()> {
         let ended = tokio::select! {
-            ready = wait_until_ok(address, path, READY_PATIENCE, every) => return ready,
+            ready = wait_until_ok(address, request, every) => return ready,
             status = self.child.wait() => status?,
         };
         bail!("{} ended with {ended} before it was ready: {}", self.name, self.last_words())

@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::failure::{Answer, Failure, chain};
-use crate::output::Output;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -90,14 +89,18 @@ impl Client {
     }
 
     /// Sends and passes the answer on as it comes. One that breaks off is a failure.
-    pub(crate) async fn stream(&self, request: RequestBuilder, output: &mut Output) -> Result<(), Failure> {
+    pub(crate) async fn stream(
+        &self,
+        request: RequestBuilder,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let mut response = self.send(request).await?;
         let mut bytes = 0;
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
                     bytes += chunk.len() as u64;
-                    output.write_all(&chunk)?;
+                    take(&chunk)?;
                 }
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(Failure::BrokenOff { bytes, reason: root_cause(&error) }),

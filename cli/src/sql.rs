@@ -100,9 +100,30 @@ pub(crate) async fn run(client: &Client, arguments: SqlArguments) -> Result<(), 
             let text = table(client.json(request).await?, table_rows, width);
             output.write_all(text.as_bytes())?;
         }
-        _ => client.stream(request, &mut output).await?,
+        Format::Csv => {
+            let mut lines = UnixLines::default();
+            client.stream(request, |chunk| output.write_all(&lines.of(chunk))).await?;
+        }
+        _ => client.stream(request, |chunk| output.write_all(chunk)).await?,
     }
     output.finish()
+}
+
+/// CSV comes over HTTP as RFC 4180 has it, with CRLF; what reads a pipe here wants LF. Line ends
+/// within quotes are values and stay.
+#[derive(Default)]
+struct UnixLines {
+    quoted: bool,
+}
+
+impl UnixLines {
+    fn of(&mut self, chunk: &[u8]) -> Vec<u8> {
+        let keep = |byte: &&u8| {
+            self.quoted ^= **byte == b'"';
+            self.quoted || **byte != b'\r'
+        };
+        chunk.iter().filter(keep).copied().collect()
+    }
 }
 
 fn table(mut result: Table, rows_max: u64, width: Option<usize>) -> String {
@@ -178,6 +199,16 @@ mod tests {
     fn names_are_all_or_none_and_once() {
         assert_eq!(parsed(&["state=IL", "7"]), None);
         assert_eq!(parsed(&["state=IL", "state=TX"]), None);
+    }
+
+    #[test]
+    fn only_the_ends_of_records_change() {
+        let csv = b"a,b\r\n\"x\r\n\"\"y\"\"\r\n\",1\r\n";
+        for cut in 0..csv.len() {
+            let mut lines = UnixLines::default();
+            let text = [lines.of(&csv[..cut]), lines.of(&csv[cut..])].concat();
+            assert_eq!(text, b"a,b\n\"x\r\n\"\"y\"\"\r\n\",1\n");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From the start of the process until the gateway is ready.
+//! From the start of the process until everything is ready.
 
 use std::path::Path;
 use std::time::Instant;
@@ -21,8 +21,9 @@ pub(crate) fn section(env: &Env) -> Section {
         "start",
         "Start",
         format!(
-            "From the start of the process (`lakehouse up`) to the gateway's first 200 from `/health/readiness`: on a \
-             new folder, and on one with {} datasets, where SQL over the last one was answered right afterwards.",
+            "From the start of the process (`lakehouse up`) until the gateway and every service behind it have answered \
+             200 to `/health/readiness` and the gateway has answered `SELECT 1`: on a new folder, and on one with {} \
+             datasets, where SQL over the last one was answered right afterwards.",
             env.sizes.datasets
         ),
     )

@@ -68,6 +68,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         registry,
         http: config.http,
     };
+    catalog.not_ready();
     let background = TaskTracker::new();
     let starting = background.spawn(work(catalog, background.clone(), stopping.clone()));
     let running = kit::server::run(service, listener, stopping.clone());

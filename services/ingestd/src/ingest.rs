@@ -70,7 +70,7 @@ pub(crate) struct Admitted {
 
 /// What admission comes to.
 pub(crate) enum Admission {
-    Go(Admitted),
+    Go(Box<Admitted>),
     /// An earlier request with the same id did it.
     Done(Box<Ingested>),
 }
@@ -98,7 +98,7 @@ impl Ingests {
             (Mode::Create, Some(_)) => Err(Error::Exists(request.name.as_str().to_owned())),
             // A replace of what is not there makes it.
             (Mode::Append, None) => Err(Error::Missing(request.name.as_str().to_owned())),
-            _ => Ok(Admission::Go(Admitted { request, permit, existing })),
+            _ => Ok(Admission::Go(Box::new(Admitted { request, permit, existing }))),
         }
     }
 

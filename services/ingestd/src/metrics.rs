@@ -41,8 +41,10 @@ pub(crate) struct Metrics {
     pub(crate) rejects: Counter,
     pub(crate) running: Gauge,
     pub(crate) spooled_bytes: Gauge,
-    phases: Arc<Family<PhaseLabel, Histogram, fn() -> Histogram>>,
+    phases: Phases,
 }
+
+type Phases = Arc<Family<PhaseLabel, Histogram, fn() -> Histogram>>;
 
 impl Metrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {

@@ -96,7 +96,7 @@ fn messages(key: String, queue: mpsc::Receiver<Option<Bytes>>) -> impl Stream<It
     let start = PutStart { key, bytes: None, condition: None, content_type: CONTENT_TYPE.into() };
     let chunks = stream::unfold(queue, |mut queue| async move {
         match queue.recv().await {
-            Some(Some(chunk)) => Some((Part::Chunk(chunk.into()), queue)),
+            Some(Some(chunk)) => Some((Part::Chunk(chunk), queue)),
             Some(None) => None,
             None => std::future::pending().await,
         }

@@ -33,6 +33,19 @@ pub struct Relation {
     pub places: Option<Arc<[String]>>,
 }
 
+impl Snapshot {
+    /// Whether both show the same rows.
+    pub(crate) fn is_same_as(&self, other: &Snapshot) -> bool {
+        let same = |a: &Relation, b: &Relation| {
+            let identity = |relation: &Relation| (relation.pinned, relation.places.is_some(), relation.dataset.version);
+            identity(a) == identity(b) && a.dataset.dataset_id == b.dataset.dataset_id
+        };
+        self.is_everything == other.is_everything
+            && self.relations.len() == other.relations.len()
+            && self.relations.iter().zip(&other.relations).all(|(a, b)| same(a, b))
+    }
+}
+
 /// What a statement is run with, besides its text.
 #[derive(Debug, Clone, Default)]
 pub struct Parameters {

@@ -74,6 +74,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         health: health.clone(),
         refresh_every: config.refresh_every,
     };
+    // Before a request can ask: what is spawned may begin later.
+    health.set("catalog", Status::Starting, "asking catalogd what there is");
+    health.set("engine", Status::Starting, "asking storaged where the datasets lie");
     tokio::spawn(follower.run(shutdown.clone()));
     let service = Service::new(Parts {
         gate,
@@ -96,7 +99,6 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
 
 /// Opens the engine once storaged has said where the datasets lie; until then statements are 503.
 async fn open_engine(config: Config, locations: Locations, service: Service, health: Health, metrics: Metrics) {
-    health.set("engine", Status::Starting, "asking storaged where the datasets lie");
     let root = loop {
         match locations.root().await {
             Ok(root) => break root,

@@ -1,5 +1,6 @@
 //! What a statement goes through, whichever way it came: gate, snapshot, executor.
 
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -63,9 +64,29 @@ impl Service {
                 plan_is_reusable: false,
             }),
         };
-        let snapshot = self.0.snapshots.take(&statement, &caller).await?;
         let Query { parameters, format, .. } = query;
-        executor.run(Job { statement, parameters, snapshot, caller, limits, format }).await
+        let held = self.0.snapshots.held_by(&statement, &caller);
+        let asked = self.0.snapshots.take(&statement, &caller);
+        let job = |snapshot| {
+            let (statement, parameters, caller) = (statement.clone(), parameters.clone(), caller.clone());
+            executor.run(Job { statement, parameters, snapshot, caller, limits: limits.clone(), format })
+        };
+        let Some(held) = held else { return job(asked.await?).await };
+        // catalogd is asked while the statement already runs over what is held. Nothing of that run
+        // leaves before the answer; if something else stands now, it is stopped and forgotten.
+        let (mut asked, mut begun) = (pin!(asked), Box::pin(job(held.clone())));
+        let (fresh, first) = tokio::select! {
+            fresh = &mut asked => (fresh?, None),
+            first = &mut begun => (asked.await?, Some(first)),
+        };
+        match first {
+            _ if !fresh.is_same_as(&held) => {
+                drop((first, begun));
+                job(fresh).await
+            }
+            Some(first) => first,
+            None => begun.await,
+        }
     }
 
     /// Every dataset that the caller may read.

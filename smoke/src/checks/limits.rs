@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
+use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream;
 use reqwest::{Body, Method};
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::context::{Context, MAX_OBJECT_BYTES};
-use crate::http::Http;
+use crate::http::{Answer, Http};
 use crate::raw::Connection;
 
 /// `max_concurrent_puts`, as it is by default.
@@ -57,23 +59,37 @@ async fn too_long(context: &Context, folder: &str) -> Result<()> {
     Ok(())
 }
 
+/// An upload that stands still until `feed` is dropped.
+struct SlowUpload {
+    feed: mpsc::Sender<std::io::Result<Bytes>>,
+    answer: JoinHandle<Result<Answer>>,
+}
+
+impl SlowUpload {
+    fn begin(http: &Http, path: String) -> Self {
+        let (feed, body) = mpsc::channel(1);
+        let body = stream::once(async { Ok(Bytes::from_static(b"begun")) })
+            .chain(stream::unfold(body, |mut body| async { Some((body.recv().await?, body)) }));
+        let http = http.clone();
+        let answer = tokio::spawn(async move { http.put(&path, Body::wrap_stream(body)).await });
+        SlowUpload { feed, answer }
+    }
+}
+
 /// Uploads that stand still hold their permits; one more is refused, and told when to come again.
 async fn too_many_puts(http: &Http, folder: &str) -> Result<()> {
-    let (mut feeds, mut uploads) = (Vec::new(), Vec::new());
-    for i in 0..PUTS_MAX {
-        let (feed, body) = mpsc::channel::<std::io::Result<Bytes>>(1);
-        let body = stream::unfold(body, |mut body| async { Some((body.recv().await?, body)) });
-        let (http, path) = (http.clone(), format!("/v1/storage/{folder}/slow{i}"));
-        uploads.push(tokio::spawn(async move { http.put(&path, Body::wrap_stream(body)).await }));
-        feed.send(Ok(Bytes::from_static(b"begun"))).await?;
-        feeds.push(feed);
-    }
+    let path = |i: usize| format!("/v1/storage/{folder}/slow{i}");
+    let mut uploads: Vec<SlowUpload> = (0..PUTS_MAX).map(|i| SlowUpload::begin(http, path(i))).collect();
     let one_more = async {
         loop {
-            // Until the slow ones have arrived, there is room for this.
+            // Until the slow ones have arrived, there is room for this; and one of them may have
+            // found it in its place.
             let answer = http.put(&format!("/v1/storage/{folder}/one-more"), "x").await?;
-            if answer.status == 503 {
-                return Ok::<_, anyhow::Error>(answer);
+            let refused = uploads.iter().position(|upload| upload.answer.is_finished());
+            match refused {
+                Some(i) => uploads[i] = SlowUpload::begin(http, path(i)),
+                None if answer.status == 503 => return Ok::<_, anyhow::Error>(answer),
+                None => {}
             }
         }
     };
@@ -81,9 +97,9 @@ async fn too_many_puts(http: &Http, folder: &str) -> Result<()> {
     ensure!(refused.header("retry-after") == "5", "Retry-After: {:?}", refused.header("retry-after"));
     refused.problem(503, "overloaded")?;
     // What runs is not disturbed.
-    drop(feeds);
-    for upload in uploads {
-        let answer = upload.await??;
+    for SlowUpload { feed, answer } in uploads {
+        drop(feed);
+        let answer = answer.await??;
         ensure!(matches!(answer.status, 200 | 201), "a slow upload: {} {}", answer.status, answer.text());
     }
     let after = http.put(&format!("/v1/storage/{folder}/after"), "x").await?;

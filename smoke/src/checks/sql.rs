@@ -101,7 +101,7 @@ async fn analytical(http: &Http, name: &str) -> Result<()> {
     let plan = http.post_json("/v1/sql/explain", &json!({ "sql": format!("SELECT * FROM {name}") })).await?.is(200)?;
     ensure!(!plan.text().is_empty(), "an empty plan");
     let schema = http.get("/v1/sql/schema").await?.is(200)?.text();
-    ensure!(schema.contains(&name), "/v1/sql/schema lacks {name}");
+    ensure!(schema.contains(name), "/v1/sql/schema lacks {name}");
     Ok(())
 }
 

@@ -51,13 +51,18 @@ pub(super) fn manifest_key(folder: &str, version: u64) -> String {
 }
 
 impl Catalog {
+    /// From here on, until [`Self::start`] is done, nobody is to be sent here. Called before the
+    /// first request can ask.
+    pub(crate) fn not_ready(&self) {
+        self.0.health.set(COMPONENT, Status::Starting, "loading manifests");
+    }
+
     /// Loads everything, waiting for storage; then requests are answered.
     ///
     /// # Errors
     /// Storage that did not answer within `start_timeout`.
     pub(crate) async fn start(&self) -> Result<(), Error> {
         let started = Instant::now();
-        self.0.health.set(COMPONENT, Status::Starting, "loading manifests");
         let backoff = ExponentialBuilder::default()
             .with_min_delay(START_RETRY_FROM)
             .with_max_delay(START_RETRY_TO)

@@ -17,7 +17,7 @@ async fn writers_on_two_replicas_lose_and_double_nothing() {
         platform.upload(&format!("{n}.parquet"), people(n as i64 + 1)).await;
     }
     let write = |n: usize| {
-        let catalogd = if n % 2 == 0 { &left } else { &right };
+        let catalogd = if n.is_multiple_of(2) { &left } else { &right };
         async move { catalogd.register("workers", &[&format!("{n}.parquet")]).await }
     };
     let answers = join_all((0..2 * WRITERS).map(write)).await;
@@ -40,7 +40,7 @@ async fn one_of_many_creates_wins() {
     let right = platform.catalogd().await;
     platform.upload("a.parquet", people(3)).await;
     let create = |n: usize| {
-        let catalogd = if n % 2 == 0 { &left } else { &right };
+        let catalogd = if n.is_multiple_of(2) { &left } else { &right };
         catalogd.post(json!({ "name": "workers", "op": "create", "objects": [{ "key": "a.parquet" }] }))
     };
     let mut answers = BTreeMap::new();

@@ -48,7 +48,7 @@ pub(crate) async fn post(
         Admission::Done(done) => *done,
         Admission::Go(admitted) => {
             let (body, said) = receive(&ingests, request, hint).await?;
-            ingests.run(admitted, said, body).await?
+            ingests.run(*admitted, said, body).await?
         }
     };
     let status = if done.created { StatusCode::CREATED } else { StatusCode::OK };

@@ -33,7 +33,7 @@ impl Source for Parquet {
         self.table.schema()
     }
 
-    fn next_batch(&mut self) -> std::result::Result<Option<RecordBatch>, Failure> {
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, Failure> {
         self.table.next_batch().map_err(|error| self.session.refused("parquet", error).into())
     }
 }

@@ -1,5 +1,6 @@
 //! ingestd over HTTP, against a real storaged and a real catalogd in this process.
 
+#![allow(clippy::type_complexity, reason = "tables of cases read best in place")]
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
 mod compression;

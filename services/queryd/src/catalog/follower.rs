@@ -37,7 +37,6 @@ struct Position {
 
 impl Follower {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        self.health.set("catalog", Status::Starting, "asking catalogd what there is");
         let mut position = Position::default();
         let followed = async {
             loop {

@@ -50,9 +50,13 @@ impl Locations {
         Ok(root)
     }
 
+    /// Without asking.
+    pub(crate) fn held(&self, dataset: &Dataset) -> Option<Places> {
+        self.known.get(&(dataset.dataset_id.clone(), dataset.version))
+    }
+
     pub(crate) async fn of(&self, dataset: &Dataset) -> Result<Places, Error> {
-        let key = (dataset.dataset_id.clone(), dataset.version);
-        if let Some(places) = self.known.get(&key) {
+        if let Some(places) = self.held(dataset) {
             return Ok(places);
         }
         let mut places = Vec::with_capacity(dataset.keys.len());
@@ -67,7 +71,7 @@ impl Locations {
             }
         }
         let places = Places::from(places);
-        self.known.insert(key, places.clone());
+        self.known.insert((dataset.dataset_id.clone(), dataset.version), places.clone());
         Ok(places)
     }
 }

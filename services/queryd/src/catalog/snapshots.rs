@@ -31,6 +31,21 @@ impl Snapshots {
         Snapshots { known, resolver, locations, versions: Cache::new(VERSIONS_MAX) }
     }
 
+    /// What stood when it was last heard of, where that is known of all that the statement reads.
+    /// It may be run while [`Snapshots::take`] asks, and counts if that answers the same.
+    pub(crate) fn held_by(&self, statement: &Statement, caller: &Caller) -> Option<Snapshot> {
+        if statement.lists_catalog || statement.reads.is_empty() {
+            return None;
+        }
+        let relation = |read: &Read| {
+            let dataset = self.held(read).filter(|_| caller.may_read(&read.name))?;
+            let places = Some(self.locations.held(&dataset)?);
+            Some(Relation { pinned: read.version.is_some(), dataset, places })
+        };
+        let relations: Option<Vec<_>> = statement.reads.iter().map(relation).collect();
+        relations.map(|relations| Snapshot { relations, is_everything: false })
+    }
+
     /// What stands now of all that the statement reads.
     pub(crate) async fn take(&self, statement: &Statement, caller: &Caller) -> Result<Snapshot, Error> {
         if let Some(read) = statement.reads.iter().find(|read| !caller.may_read(&read.name)) {

@@ -2,6 +2,7 @@
 
 mod delete;
 mod get;
+mod linger;
 mod list;
 mod path;
 mod put;

@@ -9,6 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, StatusCode};
 use kit::{Caller, Problem};
 
+use super::linger::Lingering;
 use super::path::RawKey;
 use super::wire;
 use crate::etag::Condition;
@@ -46,9 +47,10 @@ pub(crate) async fn put(
     RawKey(key): RawKey,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let order = order(key.clone(), request.headers())?;
-    let body = request.into_body().into_data_stream().map_err(|error| Error::BodyBrokeOff(error.into()));
-    let stored = space.put(&caller, order, body.boxed()).await?;
+    let (parts, body) = request.into_parts();
+    let body = Lingering::new(body.into_data_stream(), parts.headers.contains_key(header::EXPECT));
+    let body = body.map_err(|error| Error::BodyBrokeOff(error.into()));
+    let stored = space.put(&caller, order(key.clone(), &parts.headers)?, body.boxed()).await?;
     let status = if stored.created == Some(true) { StatusCode::CREATED } else { StatusCode::OK };
     let etag = HeaderValue::from_str(stored.etag.as_str()).map_err(|error| Problem::invalid(error.to_string()))?;
     Ok((status, [(header::ETAG, etag)], Json(wire::Stored::new(key, &stored))).into_response())

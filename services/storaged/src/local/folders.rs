@@ -179,9 +179,7 @@ impl Turn {
                 state.failed = number;
             }
             self.ended.notify_all();
-            if let Err(error) = outcome {
-                return Err(error);
-            }
+            outcome?;
         }
         if state.failed >= wanted { Err(io::Error::other("an fsync of the folder failed")) } else { Ok(()) }
     }

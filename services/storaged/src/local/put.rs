@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use futures::StreamExt;
+use tokio::task::JoinHandle;
 
+use super::pool::Pool;
 use super::temp::TempFile;
 use super::{Files, Local, etag, folders, read};
 use crate::Error;
@@ -15,9 +17,14 @@ const SHORT_BYTES: usize = 256 << 10;
 /// Of a longer one, so much is gathered while the piece before is written.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// After so much of a long object the disk is set to work, so that the fsync at the end has little
+/// left to wait for.
+const WRITEBACK_BYTES: usize = 32 << 20;
+
 /// A part of a body, as it came.
 struct Piece {
     chunks: Vec<Bytes>,
+    bytes: usize,
     is_last: bool,
 }
 
@@ -31,10 +38,10 @@ impl Piece {
                     bytes += chunk.len();
                     chunks.push(chunk);
                 }
-                None => return Ok(Piece { chunks, is_last: true }),
+                None => return Ok(Piece { chunks, bytes, is_last: true }),
             }
         }
-        Ok(Piece { chunks, is_last: false })
+        Ok(Piece { chunks, bytes, is_last: false })
     }
 }
 
@@ -60,16 +67,56 @@ impl Local {
                 .await;
         }
         let mut temp = self.run(Files::new_temp).await?;
+        let mut writeback = Writeback::new(self.files.fsync);
         while !piece.is_last {
+            writeback.wrote(&self.pool, &temp, piece.bytes).await?;
             let writing = self.run(move |_| write(&mut temp, &piece).map(|()| temp));
             let (written, next) = futures::join!(writing, Piece::gather(&mut body, PIECE_BYTES));
             (temp, piece) = (written?, next?);
         }
+        writeback.end().await?;
         self.run(move |files| {
             write(&mut temp, &piece)?;
             files.commit(temp, target)
         })
         .await
+    }
+}
+
+/// Has the disk write while the object still comes in.
+struct Writeback {
+    is_wanted: bool,
+    waiting_bytes: usize,
+    running: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl Writeback {
+    fn new(is_wanted: bool) -> Self {
+        Writeback { is_wanted, waiting_bytes: 0, running: None }
+    }
+
+    async fn wrote(&mut self, pool: &Pool, temp: &TempFile, bytes: usize) -> Result<(), Error> {
+        self.waiting_bytes += bytes;
+        let is_due = self.is_wanted && self.waiting_bytes >= WRITEBACK_BYTES;
+        if !is_due || self.running.as_ref().is_some_and(|running| !running.is_finished()) {
+            return Ok(());
+        }
+        self.end().await?;
+        self.waiting_bytes = 0;
+        let (pool, file) = (pool.clone(), temp.file().clone());
+        let sync = move || file.sync_data().map_err(|error| Error::disk("write an object", error));
+        self.running = Some(tokio::spawn(async move { pool.run(sync).await }));
+        Ok(())
+    }
+
+    /// A failure has to be noticed here: the kernel reports a lost write once.
+    async fn end(&mut self) -> Result<(), Error> {
+        match self.running.take() {
+            None => Ok(()),
+            Some(running) => running
+                .await
+                .unwrap_or_else(|error| Err(Error::Disk { action: "write an object", source: error.into() })),
+        }
     }
 }
 
@@ -115,7 +162,7 @@ impl Files {
         }
         let temp = self.new_temp()?;
         // copy_file_range: within the kernel, and shared blocks where the file system can.
-        std::io::copy(&mut file, &mut temp.file()).map_err(|error| Error::disk("copy an object", error))?;
+        std::io::copy(&mut file, &mut temp.file().as_ref()).map_err(|error| Error::disk("copy an object", error))?;
         let exists = exists();
         let target = Target { key: target, condition: Condition::Absent, content_type: Some(meta.content_type) };
         self.commit(temp, target).map_err(|error| match error {

@@ -3,6 +3,7 @@
 use std::fs::{self, File, FileTimes};
 use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -12,14 +13,14 @@ const SLICES_MAX: usize = 1_024;
 
 /// A file that is removed unless it is moved to where it belongs.
 pub(super) struct TempFile {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     moved: bool,
 }
 
 impl TempFile {
     pub(super) fn create(path: PathBuf) -> io::Result<Self> {
-        let file = File::create_new(&path)?;
+        let file = Arc::new(File::create_new(&path)?);
         Ok(TempFile { file, path, moved: false })
     }
 
@@ -29,7 +30,7 @@ impl TempFile {
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
             let batch = rest.len().min(SLICES_MAX);
-            match self.file.write_vectored(&rest[..batch]) {
+            match (&*self.file).write_vectored(&rest[..batch]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => IoSlice::advance_slices(&mut rest, written),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -49,7 +50,7 @@ impl TempFile {
         self.file.metadata()
     }
 
-    pub(super) fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &Arc<File> {
         &self.file
     }
 

@@ -39,6 +39,14 @@ pub(crate) async fn a_long_body_is_refused_before_it_is_read(storage: &Storage) 
     assert!(answer.starts_with("HTTP/1.1 100"), "{answer}");
 }
 
+pub(crate) async fn a_client_that_keeps_sending_gets_its_refusal(storage: &Storage) {
+    let head =
+        format!("PUT /v1/storage/limit/c HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", 1_u64 << 40);
+    let mut stream = storage.raw(&head).await;
+    stream.write_all(&noise(8 << 20)).await.unwrap();
+    assert!(answer_head(&mut stream).await.starts_with("HTTP/1.1 413"));
+}
+
 pub(crate) async fn a_body_of_unknown_length_is_counted(storage: &Storage) {
     let longest = noise(OBJECT_BYTES_MAX as usize);
     assert!(storage.put("counted/fits", chunked(&longest)).await.status().is_success());

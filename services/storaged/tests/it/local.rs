@@ -22,14 +22,11 @@ async fn objects_outlive_a_restart_and_leftovers_do_not() {
     let refused = storaged::serve(config.clone(), second, CancellationToken::new()).await.unwrap_err().to_string();
     assert!(refused.contains("in use by another storaged"), "{refused}");
 
-    let restarted = TestServer::start(|listener, shutdown| async {
-        // Bound before the first one ends, as a restart in place is.
-        storaged::serve(config, listener, shutdown).await
-    });
+    let nothing = TestServer::start(|_, _| async { Ok(()) }).await;
+    std::mem::replace(&mut storage.server, nothing).stop().await;
     let leftover = storage.folder.path().join("data/tmp/99");
-    std::mem::replace(&mut storage.server, TestServer::start(|_, _| async { Ok(()) }).await).stop().await;
     std::fs::write(&leftover, "half").unwrap();
-    storage.server = restarted.await;
+    storage.server = TestServer::start(|listener, shutdown| storaged::serve(config, listener, shutdown)).await;
     let got = storage.get("kept/a").await;
     assert_eq!((got.status(), header(&got, "etag")), (StatusCode::OK, etag));
     assert!(!leftover.exists());

@@ -124,7 +124,7 @@ fn line_numbers(path: &Path, positions: &[u64]) -> std::io::Result<Vec<u64>> {
             continue;
         }
         for &byte in &buffer[..length] {
-            line += u64::from(byte == b'\n' || (before == b'\r' && byte != b'\n'));
+            line += u64::from(byte == b'\n' || before == b'\r');
             before = byte;
         }
         reader.consume(length);
