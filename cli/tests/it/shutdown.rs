@@ -23,15 +23,24 @@ fn begin_upload(platform: &Platform) -> TcpStream {
     stream
 }
 
+/// Probes are answered to the end, and readiness is what fails first.
+fn wait_until_draining(platform: &Platform) {
+    let mut answer = String::new();
+    while !answer.starts_with("HTTP/1.1 503") {
+        answer.clear();
+        let mut stream = TcpStream::connect(platform.address()).unwrap();
+        let request = "GET /health/readiness HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.read_to_string(&mut answer).unwrap();
+    }
+}
+
 #[test]
 fn a_request_that_runs_is_finished_first() {
     let mut platform = Platform::start(&[]);
     let mut upload = begin_upload(&platform);
     platform.signal(Signal::TERM);
-    // The listener is closed early in a drain.
-    while TcpStream::connect(platform.address()).is_ok() {
-        std::thread::yield_now();
-    }
+    wait_until_draining(&platform);
     assert!(platform.child.try_wait().unwrap().is_none(), "ended before the upload did");
     upload.write_all(&BODY[10..]).unwrap();
     let mut answer = String::new();
@@ -57,9 +66,7 @@ fn a_second_signal_ends_it_at_once() {
     let mut platform = Platform::start(&[]);
     let _upload = begin_upload(&platform);
     platform.signal(Signal::TERM);
-    while TcpStream::connect(platform.address()).is_ok() {
-        std::thread::yield_now();
-    }
+    wait_until_draining(&platform);
     let told = Instant::now();
     platform.signal(Signal::TERM);
     assert_eq!(platform.child.wait().unwrap().code(), Some(130));

@@ -9,11 +9,11 @@ use crate::platform::{Platform, lakehouse, text, up};
 #[test]
 fn it_starts_loads_the_sample_once_and_says_what_to_try() {
     let mut platform = Platform::start(&["--sample=300", "--ready-file", "ready"]);
-    let file = std::fs::read_to_string(platform.folder.path().join("ready"));
     let mut told = String::new();
     while !told.contains("Ctrl-C") {
         assert_ne!(platform.stdout.read_line(&mut told).unwrap(), 0, "ended: {told}");
     }
+    let file = std::fs::read_to_string(platform.folder.path().join("ready"));
     assert_eq!(file.unwrap(), platform.url, "the ready file is there before what to try");
     assert_eq!(told.matches("curl ").count(), 3, "{told}");
     assert!(told.contains(&platform.url), "{told}");
