@@ -46,7 +46,7 @@ pub(crate) struct Words {
     pub(crate) availability: Vec<String>,
     pub(crate) openings: Vec<String>,
     pub(crate) closings: Vec<String>,
-    pub(crate) pronoun_lines: Vec<String>,
+    pub(crate) somebodies: Vec<String>,
     pub(crate) wants: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ struct Raw {
     availability: String,
     openings: Vec<String>,
     closings: Vec<String>,
-    pronoun_lines: String,
+    somebodies: String,
     wants: String,
     roles: Vec<Role>,
 }
@@ -79,7 +79,7 @@ impl Words {
             availability: lines(&raw.availability),
             openings: raw.openings,
             closings: raw.closings,
-            pronoun_lines: lines(&raw.pronoun_lines),
+            somebodies: lines(&raw.somebodies),
             wants: lines(&raw.wants),
         })
     }
@@ -110,7 +110,7 @@ mod tests {
     fn every_list_has_words_that_need_no_escaping() {
         let words = Words::load().unwrap();
         let mut lists = vec![&words.first_names, &words.last_names, &words.availability, &words.openings];
-        lists.extend([&words.closings, &words.pronoun_lines, &words.wants]);
+        lists.extend([&words.closings, &words.somebodies, &words.wants]);
         lists.extend(words.states.iter().map(|s| &s.cities));
         lists.extend(words.roles.iter().flat_map(|r| [&r.settings, &r.skills, &r.certifications, &r.strengths]));
         for list in lists {
