@@ -75,10 +75,10 @@ async fn serve(mut config: PlatformConfig, arguments: &UpArguments) -> Result<()
 async fn announce(gateway: &Url, probes: &[Url], arguments: &UpArguments) -> Result<(), Failure> {
     ready::wait(probes).await?;
     let address = gateway.as_str().trim_end_matches('/');
-    say(&format!("ready {address}\n"))?;
     if let Some(file) = &arguments.ready_file {
         write_whole(file, address)?;
     }
+    say(&format!("ready {address}\n"))?;
     let client = Client::new(gateway.clone())?;
     if let Some(rows) = arguments.sample
         && let Err(failure) = sample_dataset::load(&client, rows).await

@@ -9,9 +9,9 @@ async fn objects_become_rows_whatever_members_they_have() {
     let body = platform.ingest("lines", text).await.expect(201);
     assert_eq!(schema(&body), ["id BIGINT", "tags VARCHAR[]", "at STRUCT(city VARCHAR)"]);
     assert_eq!(platform.rows("lines").await, ["1|[a, b]|", "2||{city: Rome}"]);
-    let body = platform.ingest("array", "[{\"a\":1},\n {\"a\":null, \"b\":\"x\"}]").await.expect(201);
+    let body = platform.ingest("objects", "[{\"a\":1},\n {\"a\":null, \"b\":\"x\"}]").await.expect(201);
     assert_eq!(schema(&body), ["a BIGINT", "b VARCHAR"]);
-    assert_eq!(platform.rows("array").await, ["1|", "|x"]);
+    assert_eq!(platform.rows("objects").await, ["1|", "|x"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

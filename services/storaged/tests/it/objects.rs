@@ -43,7 +43,7 @@ pub(crate) async fn a_long_object_streams_both_ways(storage: &Storage) {
         let content = noise(bytes);
         for body in [chunked(&content), content.clone().into()] {
             let stored = json(storage.put(key, body).await).await;
-            assert_eq!(stored["bytes"], bytes);
+            assert_eq!(stored["bytes"], bytes, "{stored}");
             let got = storage.get(key).await;
             assert_eq!(header(&got, "etag"), stored["etag"].as_str().unwrap());
             assert!(got.bytes().await.unwrap() == content, "the bytes of {key}");
