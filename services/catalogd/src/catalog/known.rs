@@ -160,3 +160,80 @@ impl Known {
         self.changed.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::plan::{self, Change};
+    use crate::schema::Column;
+
+    fn version(name: &str, previous: Option<&Arc<Manifest>>) -> Arc<Manifest> {
+        let column = Column { name: "a".into(), type_text: "BIGINT".into(), nullable: true };
+        let change = Change { op: None, columns: vec![column], objects: Vec::new(), request_id: "r".into() };
+        let name = DatasetName::parse(name).unwrap();
+        Arc::new(plan::follow(&name, previous.map(|p| &**p), &change, 1, 0).unwrap())
+    }
+
+    fn publish(known: &Known, manifest: &Arc<Manifest>) {
+        known.publish(vec![(manifest.name.clone(), Entry { good: Some(manifest.clone()), poison: None })]);
+    }
+
+    fn told(since: Since) -> Option<Vec<(u64, u64)>> {
+        let pair = |event: &Event| (event.sequence, event.manifest.as_ref().map_or(0, |manifest| manifest.version));
+        match since {
+            Since::Changes(events) => Some(events.iter().map(pair).collect()),
+            Since::Unknown => None,
+        }
+    }
+
+    #[test]
+    fn an_older_version_is_no_news() {
+        let known = Known::new(8);
+        let first = version("a", None);
+        let second = version("a", Some(&first));
+        publish(&known, &second);
+        publish(&known, &first);
+        assert_eq!(known.entry(&first.name).version(), 2);
+        assert_eq!(told(known.since(0, 8)), Some(vec![(1, 2)]), "and is told to nobody");
+    }
+
+    #[test]
+    fn a_snapshot_stays_what_it_was() {
+        let known = Known::new(8);
+        let first = version("a", None);
+        publish(&known, &first);
+        let before = known.snapshot();
+        publish(&known, &version("a", Some(&first)));
+        known.forget(std::slice::from_ref(&first.name));
+        assert_eq!(before.datasets[&first.name].version(), 1);
+        assert!(known.snapshot().datasets.is_empty());
+        assert_eq!(told(known.since(1, 8)), Some(vec![(2, 2), (3, 0)]));
+    }
+
+    #[test]
+    fn what_the_history_no_longer_holds_is_unknown() {
+        let known = Known::new(2);
+        let mut manifest = version("a", None);
+        for _ in 0..4 {
+            publish(&known, &manifest);
+            manifest = version("a", Some(&manifest));
+        }
+        assert_eq!(told(known.since(4, 8)), Some(vec![]));
+        assert_eq!(told(known.since(2, 8)), Some(vec![(3, 3), (4, 4)]));
+        assert_eq!(told(known.since(2, 1)), Some(vec![(3, 3)]));
+        assert_eq!(told(known.since(1, 8)), None, "a watcher that fell behind");
+        assert_eq!(told(known.since(5, 8)), None, "from another process");
+    }
+
+    #[test]
+    fn poison_below_what_can_be_read_does_not_matter() {
+        let known = Known::new(8);
+        let first = version("a", None);
+        let poison = |version| Some(Poison { version, mark: (String::new(), 0), reason: "torn".into() });
+        known.publish(vec![(first.name.clone(), Entry { good: None, poison: poison(2) })]);
+        assert!(known.entry(&first.name).poison.is_some());
+        let second = version("a", Some(&first));
+        known.publish(vec![(first.name.clone(), Entry { good: Some(second), poison: poison(2) })]);
+        assert!(known.entry(&first.name).poison.is_none());
+    }
+}
