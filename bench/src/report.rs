@@ -63,7 +63,7 @@ impl Line {
             Target::AtLeast(bound) => format!("≥ {bound:.2} ×"),
             Target::AtMost(bound) => format!("≤ {bound:.2} ×"),
         };
-        Self::of(what, ours, peer, format!("{ratio:.2} ×"), wanted, Verdict::of(target.is_met_by(ratio)))
+        Self::of(what, ours, peer, format!("{ratio:.3} ×"), wanted, Verdict::of(target.is_met_by(ratio)))
     }
 
     /// A figure with a target of its own, in `unit`.
@@ -83,7 +83,7 @@ impl Line {
 
     /// A figure to read with the others.
     pub(crate) fn figure(what: &str, ours: String, peer: String, ratio: Option<f64>) -> Self {
-        let ratio = ratio.map_or("–".into(), |ratio| format!("{ratio:.2} ×"));
+        let ratio = ratio.map_or("–".into(), |ratio| format!("{ratio:.3} ×"));
         Self::of(what, ours, peer, ratio, "–".into(), Verdict::None)
     }
 
