@@ -38,7 +38,7 @@ check: setup-tests
     @setup/timed.sh "clippy" cargo clippy --release --workspace --all-targets -- -D warnings
     @setup/timed.sh "deny" cargo deny --log-level error check bans licenses sources
     @setup/timed.sh "machete" cargo machete
-    @setup/timed.sh "doc" cargo doc --release --workspace --no-deps --quiet
+    @RUSTDOCFLAGS="-D warnings" setup/timed.sh "doc" cargo doc --release --workspace --no-deps --document-private-items --quiet
 
 # Unit and integration tests.
 test: setup-tests

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use kit::config::ServiceConfig;
+use kit::config::{ServiceConfig, loopback_url};
 use kit::server::HttpConfig;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -64,20 +64,15 @@ pub struct Config {
     pub openapi_ttl: Duration,
 }
 
-#[allow(clippy::expect_used, reason = "a literal address always makes a URL")]
-fn loopback(port: u16) -> Url {
-    Url::parse(&format!("http://127.0.0.1:{port}")).expect("an address makes a URL")
-}
-
 impl Default for Config {
     fn default() -> Self {
         Config {
             listen: ([127, 0, 0, 1], 3210).into(),
             http: HttpConfig::default(),
-            storaged_url: loopback(3211),
-            catalogd_url: loopback(3212),
-            ingestd_url: loopback(3213),
-            queryd_url: loopback(3214),
+            storaged_url: loopback_url(3211),
+            catalogd_url: loopback_url(3212),
+            ingestd_url: loopback_url(3213),
+            queryd_url: loopback_url(3214),
             vectord_url: None,
             embedd_url: None,
             semcached_url: None,

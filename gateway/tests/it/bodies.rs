@@ -53,6 +53,16 @@ async fn refused_upload_is_never_sent() {
 }
 
 #[tokio::test]
+async fn client_that_keeps_sending_gets_its_refusal() {
+    let platform = Platform::start().await;
+    let request = "PUT /v1/storage/refuses HTTP/1.1\r\nHOST\r\ncontent-length: 1000000000\r\n\r\n";
+    let mut client = connected(&platform, request).await;
+    client.write_all(&vec![b'x'; 8 << 20]).await.unwrap();
+    let head = until(&mut client, "\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 413"), "{head}");
+}
+
+#[tokio::test]
 async fn awaited_upload_is_sent_when_the_service_wants_it() {
     let platform = Platform::start().await;
     let request = "PUT /v1/storage/echo/x HTTP/1.1\r\nHOST\r\ncontent-length: 5\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n";

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use kit::config::ServiceConfig;
+use kit::config::{ServiceConfig, loopback_url};
 use kit::server::HttpConfig;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -81,7 +81,7 @@ impl Default for Config {
         Config {
             listen: ([127, 0, 0, 1], 3212).into(),
             http: HttpConfig::default(),
-            storaged_url: loopback(3211),
+            storaged_url: loopback_url(3211),
             storage_timeout: Duration::from_secs(30),
             start_timeout: Duration::from_secs(60),
             refresh_every: Duration::from_secs(5),
@@ -108,12 +108,6 @@ impl Default for Config {
             gc_grace: Duration::from_secs(24 * 3_600),
         }
     }
-}
-
-fn loopback(port: u16) -> Url {
-    let mut url = Url::parse("http://127.0.0.1/").unwrap_or_else(|_| unreachable!("a valid literal"));
-    let _has_a_host = url.set_port(Some(port));
-    url
 }
 
 impl ServiceConfig for Config {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kit::config::ServiceConfig;
+use kit::config::{ServiceConfig, loopback_url};
 use kit::server::HttpConfig;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -68,8 +68,8 @@ impl Default for Config {
         Config {
             listen: ([127, 0, 0, 1], 3213).into(),
             http: HttpConfig::default(),
-            storaged_url: loopback(3211),
-            catalogd_url: loopback(3212),
+            storaged_url: loopback_url(3211),
+            catalogd_url: loopback_url(3212),
             spool_dir: "spool".into(),
             max_upload_bytes: 64 * GIB,
             max_expanded_bytes: 64 * GIB,
@@ -135,11 +135,6 @@ impl ServiceConfig for Config {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-#[allow(clippy::expect_used, reason = "a constant that is a URL")]
-fn loopback(port: u16) -> Url {
-    Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a port makes a URL")
 }
 
 #[cfg(test)]

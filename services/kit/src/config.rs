@@ -13,6 +13,7 @@ use figment::value::Value;
 use figment::{Figment, Source};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use crate::telemetry::TelemetryConfig;
 
@@ -23,6 +24,13 @@ const ENV_PREFIX: &str = "LAKEHOUSE__";
 /// Every section of the file. One process reads only its own, but knows the others' names.
 const SECTIONS: [&str; 10] =
     ["telemetry", "gateway", "storaged", "catalogd", "ingestd", "queryd", "vectord", "embedd", "semcached", "contextd"];
+
+/// The address of a service on this machine: where peers are by default.
+#[must_use]
+#[allow(clippy::expect_used, reason = "a literal address and a port always make a URL")]
+pub fn loopback_url(port: u16) -> Url {
+    Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a port makes a URL")
+}
 
 /// The section of one service.
 pub trait ServiceConfig: Serialize + DeserializeOwned + Default + Clone + Send + 'static {

@@ -6,6 +6,7 @@
 
 mod connections;
 mod edge;
+mod linger;
 mod listen;
 mod metrics;
 mod routes;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kit::Secret;
-use kit::config::ServiceConfig;
+use kit::config::{ServiceConfig, loopback_url};
 use kit::server::HttpConfig;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -96,8 +96,8 @@ impl Default for Config {
         Config {
             listen: ([127, 0, 0, 1], 3214).into(),
             http: HttpConfig::default(),
-            storaged_url: local(3211),
-            catalogd_url: local(3212),
+            storaged_url: loopback_url(3211),
+            catalogd_url: loopback_url(3212),
             refresh_every: Duration::from_secs(30),
             temp_dir: PathBuf::from("data/queryd/tmp"),
             temp_bytes_max: 64 << 30,
@@ -116,11 +116,6 @@ impl Default for Config {
             s3: S3Config::default(),
         }
     }
-}
-
-#[allow(clippy::expect_used, reason = "a constant")]
-fn local(port: u16) -> Url {
-    Url::parse(&format!("http://127.0.0.1:{port}")).expect("a URL")
 }
 
 impl ServiceConfig for Config {

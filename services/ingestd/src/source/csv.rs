@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::session::Session;
 
 mod dialect;
+mod quotes;
 mod rejects;
 
 use dialect::Dialect;

@@ -54,13 +54,14 @@ async fn unusual_files_are_read_as_they_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_row_is_named_by_line_column_and_value() {
     let platform = Platform::start().await;
-    let cases: [(&str, &[u8], u64, Option<&str>, &str); 6] = [
+    let cases: [(&str, &[u8], u64, Option<&str>, &str); 7] = [
         ("?types=id:INTEGER", b"id,name\n1,\"a\nb\"\nx,b\n", 4, Some("id"), "x"),
         ("?types=id:HUGEINT", b"id\r\n1\r\n999999999999999999999999999999999999999\r\n", 3, Some("id"), "9999"),
         ("", b"a,b,c\n1,2,3\n4,5\n6,7,8\n", 3, Some("c"), "4,5"),
         ("", b"a,b,c\n1,2,3\n4,5,6,7\n", 3, None, "4,5,6,7"),
         ("", b"a,b\n1,2,3\n4,5,6\n", 2, None, "1,2,3"),
         ("", b"a,b\n1,caf\xe9\n2,x\n", 2, None, ""),
+        ("", b"a,b\n1,\"x\n2,z\n", 2, None, ""),
     ];
     for (query, text, line, column, value) in cases {
         let body = platform.ingest(&format!("t{query}"), text).await.refused(400, "invalid_argument");

@@ -6,6 +6,7 @@
 //! to within that, which is enough for limits that are seconds.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -46,9 +47,16 @@ pub(super) struct Connection {
     order: AtomicU8,
     waker: AtomicWaker,
     clock: Arc<AtomicU32>,
+    /// Left by [`Watched`] where the client may still be sending.
+    unread: Mutex<Option<OwnedFd>>,
 }
 
 impl Connection {
+    /// The socket of a connection that was closed while its client may still be sending.
+    pub(super) fn take_unread(&self) -> Option<OwnedFd> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     pub(super) fn order(&self) -> Order {
         match self.order.load(Relaxed) {
             0 => Order::Stay,
@@ -162,13 +170,20 @@ impl Connections {
     }
 }
 
-/// A stream that notes when a request's head begins to arrive, and when the peer stops to read.
+/// A stream that notes when a request's head begins to arrive, when the peer stops to read, and
+/// who ended it first.
 pub(super) struct Watched {
-    pub(super) stream: TcpStream,
-    pub(super) connection: Arc<Connection>,
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    client_ended: bool,
+    shut_down: bool,
 }
 
 impl Watched {
+    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
+        Watched { stream, connection, client_ended: false, shut_down: false }
+    }
+
     fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
         let connection = &self.connection;
         let stalled = connection.write_stalled_since.load(Relaxed) != 0;
@@ -180,12 +195,26 @@ impl Watched {
     }
 }
 
+impl Drop for Watched {
+    /// hyper closes on its own account, not told to, where a request was answered before it was
+    /// read to its end.
+    fn drop(&mut self) {
+        let connection = &self.connection;
+        if self.shut_down && !self.client_ended && connection.order() == Order::Stay {
+            let socket = self.stream.as_fd().try_clone_to_owned().ok();
+            *connection.unread.lock().unwrap_or_else(PoisonError::into_inner) = socket;
+        }
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
+        let (before, room) = (buf.filled().len(), buf.remaining());
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let length = buf.filled().len() - before;
+        self.client_ended |= length == 0 && room > 0;
         let connection = &self.connection;
-        if buf.filled().len() > before && connection.is_idle() && connection.head_since.load(Relaxed) == 0 {
+        if length > 0 && connection.is_idle() && connection.head_since.load(Relaxed) == 0 {
             connection.head_since.store(connection.clock.load(Relaxed), Relaxed);
         }
         Poll::Ready(Ok(()))
@@ -216,6 +245,7 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shut_down = true;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

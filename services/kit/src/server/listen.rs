@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connections::{Connection, Connections, InFlight, Order, SWEEP_EVERY, Watched};
+use super::linger::linger;
 use super::{HttpConfig, ServeError};
 use crate::Health;
 
@@ -190,31 +191,37 @@ async fn serve<H: Handler>(
     stream: TcpStream,
 ) {
     let _not_vital = stream.set_nodelay(true);
-    let watched = Watched { stream, connection: connection.clone() };
+    let watched = Watched::new(stream, connection.clone());
     let answering = connection.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let in_flight = answering.begin(request.version());
         let answer = handler.clone().handle(request);
         async move { Ok::<_, Infallible>(answer.await.map(|body| Counted { body, _in_flight: in_flight })) }
     });
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(watched), service));
-    let mut heard = Order::Stay;
-    let ended = std::future::poll_fn(|cx| {
-        if heard == Order::Stay {
-            connection.listen(cx);
-        }
-        let order = connection.order();
-        if order == Order::Abort {
-            return Poll::Ready(Ok(()));
-        }
-        if order > heard {
-            heard = order;
-            serving.as_mut().graceful_shutdown();
-        }
-        serving.as_mut().poll(cx)
-    });
-    if let Err(error) = ended.await {
+    let ended = {
+        let mut serving = pin!(builder.serve_connection(TokioIo::new(watched), service));
+        let mut heard = Order::Stay;
+        let ended = std::future::poll_fn(|cx| {
+            if heard == Order::Stay {
+                connection.listen(cx);
+            }
+            let order = connection.order();
+            if order == Order::Abort {
+                return Poll::Ready(Ok(()));
+            }
+            if order > heard {
+                heard = order;
+                serving.as_mut().graceful_shutdown();
+            }
+            serving.as_mut().poll(cx)
+        });
+        ended.await
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "connection ended early");
+    }
+    if let Some(socket) = connection.take_unread() {
+        linger(socket).await;
     }
 }
 

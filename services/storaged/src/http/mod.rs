@@ -2,7 +2,6 @@
 
 mod delete;
 mod get;
-mod linger;
 mod list;
 mod path;
 mod put;

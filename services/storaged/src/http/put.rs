@@ -9,7 +9,6 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, StatusCode};
 use kit::{Caller, Problem};
 
-use super::linger::Lingering;
 use super::path::RawKey;
 use super::wire;
 use crate::etag::Condition;
@@ -48,8 +47,7 @@ pub(crate) async fn put(
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let body = Lingering::new(body.into_data_stream(), parts.headers.contains_key(header::EXPECT));
-    let body = body.map_err(|error| Error::BodyBrokeOff(error.into()));
+    let body = body.into_data_stream().map_err(|error| Error::BodyBrokeOff(error.into()));
     let stored = space.put(&caller, order(key.clone(), &parts.headers)?, body.boxed()).await?;
     let status = if stored.created == Some(true) { StatusCode::CREATED } else { StatusCode::OK };
     let etag = HeaderValue::from_str(stored.etag.as_str()).map_err(|error| Problem::invalid(error.to_string()))?;

@@ -32,7 +32,7 @@ impl S3 {
         if !read.is_conditional() {
             return match self.fetch(key, read.range, None).await? {
                 Fetched::Object(object) => Ok(*object),
-                Fetched::Outside => Err(Error::RangeOutside { bytes: self.look(key).await?.bytes }),
+                Fetched::Outside => self.read_outside(key, read.range).await,
                 Fetched::Changed => Err(Error::Conflict { key: key.to_string() }),
             };
         }
@@ -51,6 +51,19 @@ impl S3 {
             }
         }
         Err(Error::Conflict { key: key.to_string() })
+    }
+
+    /// After a 416, which some (rclone) also answer to a suffix longer than the object.
+    async fn read_outside(&self, key: &ObjectKey, range: Option<ByteRange>) -> Result<Object, Error> {
+        let meta = self.look(key).await?;
+        let Some(range) = range.and_then(|range| range.resolve(meta.bytes)) else {
+            return Err(Error::RangeOutside { bytes: meta.bytes });
+        };
+        let range = ByteRange::From { first: range.start, last: Some(range.end - 1) };
+        match self.fetch(key, Some(range), Some(&meta.etag)).await? {
+            Fetched::Object(object) => Ok(*object),
+            Fetched::Outside | Fetched::Changed => Err(Error::Conflict { key: key.to_string() }),
+        }
     }
 
     async fn fetch(&self, key: &ObjectKey, range: Option<ByteRange>, etag: Option<&ETag>) -> Result<Fetched, Error> {

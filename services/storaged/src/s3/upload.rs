@@ -1,6 +1,7 @@
 //! An upload in parts: completed or aborted.
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::primitives::ByteStream as SdkStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use tokio::task::JoinSet;
@@ -40,8 +41,15 @@ impl Upload {
         content_type: &str,
     ) -> Result<Self, Error> {
         let beginning = client.create_multipart_upload().bucket(&bucket).key(key.as_str()).content_type(content_type);
-        let begun = beginning.send().await.map_err(|error| failure(ACTION, key.as_str(), error))?;
-        let id = begun.upload_id().unwrap_or_default().to_owned();
+        let id = match beginning.send().await {
+            Ok(begun) => begun.upload_id().map(str::to_owned),
+            Err(error) => match id_in(error.raw_response()) {
+                Some(id) => Some(id),
+                None => return Err(failure(ACTION, key.as_str(), error)),
+            },
+        };
+        let no_id = || Error::Remote { action: ACTION, source: "the upload that was begun has no id".into() };
+        let id = id.filter(|id| !id.is_empty()).ok_or_else(no_id)?;
         let target = Target { client, bucket, key, id };
         Ok(Upload { target, running: JoinSet::new(), sent: Vec::new(), bytes: 0, next_number: 1, is_over: false })
     }
@@ -112,6 +120,15 @@ impl Upload {
         self.running.shutdown().await;
         self.target.clone().abort().await;
     }
+}
+
+/// The id in an answer that the SDK does not take although it says that all is well: rclone calls
+/// its outermost element `InitiateMultipartUpload`, S3 `InitiateMultipartUploadResult`.
+fn id_in(answer: Option<&HttpResponse>) -> Option<String> {
+    let answer = answer.filter(|answer| answer.status().is_success())?;
+    let text = std::str::from_utf8(answer.body().bytes()?).ok()?;
+    let (_, rest) = text.split_once("<UploadId>")?;
+    Some(rest.split_once("</UploadId>")?.0.to_owned())
 }
 
 impl Target {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
-use super::{Opening, Result, Sample, Session, text};
+use super::{Opening, Reject, Result, Sample, Session, quotes, text};
 use crate::error::Error;
 use crate::request::CsvOptions;
 
@@ -63,7 +63,7 @@ impl Dialect {
              (SELECT *, unnest(Columns) AS c FROM sniff_csv({}))",
             arguments.join(", ")
         );
-        let rows = session.text_rows(&sql).map_err(|error| session.refused("csv", error))?;
+        let rows = session.text_rows(&sql).map_err(|error| unknown(session, options, error))?;
         Self::from_rows(rows, options).ok_or_else(|| Error::invalid("csv: there is nothing to read in the file"))
     }
 
@@ -155,6 +155,26 @@ impl Dialect {
         ];
         arguments.extend(common(opening));
         arguments
+    }
+}
+
+/// Why no dialect was found, in words that help to find it.
+fn unknown(session: &Session, options: &CsvOptions, error: duck::Error) -> Error {
+    if !error.message.contains("Error when sniffing") {
+        return session.refused("csv", error);
+    }
+    let quote = options.quote.as_deref().unwrap_or("\"").bytes().next();
+    let delimiters = match &options.delimiter {
+        Some(delimiter) => delimiter.bytes().collect(),
+        None => DELIMITERS.map(|delimiter| delimiter as u8).to_vec(),
+    };
+    let line = quote.map_or(Ok(None), |quote| quotes::unclosed(session.path(), quote, &delimiters));
+    match line {
+        Ok(Some(line)) => Error::malformed(Reject::at_line(line, "the quote that opens a value here is never closed")),
+        Ok(None) => Error::invalid(
+            "csv: its rows fit no dialect; say how it is written with delimiter, quote, escape, header and skip",
+        ),
+        Err(error) => Error::spool(error),
     }
 }
 
