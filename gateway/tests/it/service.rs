@@ -26,9 +26,9 @@ pub(crate) enum Event {
     Dropped,
 }
 
-type Events = mpsc::UnboundedSender<Event>;
+pub(crate) type Events = mpsc::UnboundedSender<Event>;
 
-struct TellsOfItsEnd(Events);
+pub(crate) struct TellsOfItsEnd(pub(crate) Events);
 
 impl Drop for TellsOfItsEnd {
     fn drop(&mut self) {

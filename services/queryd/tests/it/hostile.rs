@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::platform::Platform;
 
-fn lines(text: &str) -> impl Iterator<Item = String> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = String> {
     text.lines().filter(|line| !line.is_empty() && !line.starts_with("# ")).map(|line| line.replace("\\n", "\n"))
 }
 

@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod callers;
 mod catalog;
+mod following;
 mod formats;
 mod hostile;
 mod limits;
+mod openapi;
 mod platform;
+mod poison;
 mod reading;
+mod relay;
 mod rpc;
+mod s3;

@@ -1,8 +1,11 @@
 //! A platform of three services over a folder of its own, and a client of it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use kit::testing::TestServer;
+use proto::internal::v1::object_store_client::ObjectStoreClient;
+use proto::v1::{GetRequest, PutRequest, PutStart, get_response, put_request};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -16,6 +19,10 @@ pub(crate) const WORKERS: &str = "
            ['forklift', 'packing'] AS skills, range % 2 = 0 AS certified
     FROM range(100)";
 pub(crate) const JOBS: &str = "SELECT range AS id, 'Job ' || range AS title, ['IL', 'TX'][1 + range % 2] AS state, 20.5::DECIMAL(10, 2) AS pay FROM range(10)";
+
+/// How long something that happens in the background may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+const PACE: Duration = Duration::from_millis(10);
 
 pub(crate) struct Platform {
     pub(crate) queryd: TestServer,
@@ -32,24 +39,41 @@ impl Platform {
 
     /// With queryd's configuration changed.
     pub(crate) async fn start_with(change: impl FnOnce(&mut queryd::Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = storaged::Config { data_dir: folder.path().join("objects"), fsync: false, ..Default::default() };
-        let storaged = TestServer::start(|listener, shutdown| storaged::serve(config, listener, shutdown)).await;
-        let config = catalogd::Config { storaged_url: storaged.url(), ..Default::default() };
-        let catalogd = TestServer::start(|listener, shutdown| catalogd::serve(config, listener, shutdown)).await;
-        let mut config = queryd::Config {
-            storaged_url: storaged.url(),
-            catalogd_url: catalogd.url(),
-            temp_dir: folder.path().join("tmp"),
-            ..Default::default()
-        };
-        change(&mut config);
-        let queryd = TestServer::start(|listener, shutdown| queryd::serve(config, listener, shutdown)).await;
+        Self::start_all(|_| {}, |_| {}, change).await
+    }
+
+    /// With any configuration changed.
+    pub(crate) async fn start_all(
+        change_storaged: impl FnOnce(&mut storaged::Config),
+        change_catalogd: impl FnOnce(&mut catalogd::Config),
+        change_queryd: impl FnOnce(&mut queryd::Config),
+    ) -> Self {
         let _already_set = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let mut config =
+            storaged::Config { data_dir: folder.path().join("objects"), fsync: false, ..Default::default() };
+        change_storaged(&mut config);
+        let storaged = TestServer::start(|listener, shutdown| storaged::serve(config, listener, shutdown)).await;
+        let catalogd = start_catalogd(&storaged, change_catalogd).await;
+        let queryd = start_queryd(&storaged, &catalogd, &folder, change_queryd).await;
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let platform = Platform { queryd, catalogd, storaged, http, folder };
         platform.until_ready().await;
         platform
+    }
+
+    /// Puts another catalogd in the place of this platform's, which is returned.
+    pub(crate) async fn replace_catalogd(&mut self) -> TestServer {
+        let another = start_catalogd(&self.storaged, |_| {}).await;
+        std::mem::replace(&mut self.catalogd, another)
+    }
+
+    /// Puts another queryd in the place of this platform's, which is returned.
+    pub(crate) async fn replace_queryd(&mut self, change: impl FnOnce(&mut queryd::Config)) -> TestServer {
+        let another = start_queryd(&self.storaged, &self.catalogd, &self.folder, change).await;
+        let replaced = std::mem::replace(&mut self.queryd, another);
+        self.until_ready().await;
+        replaced
     }
 
     pub(crate) async fn with_data() -> Self {
@@ -116,6 +140,83 @@ impl Platform {
         let url = self.queryd.url().join(path).unwrap();
         self.http.get(url).send().await.unwrap().text().await.unwrap()
     }
+
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        serde_json::from_str(&self.get(path).await).unwrap()
+    }
+
+    /// The names of what `GET /v1/sql/schema` shows, with their versions.
+    pub(crate) async fn schema(&self) -> Value {
+        let schema = self.json("v1/sql/schema").await;
+        let datasets = schema["datasets"].as_array().unwrap_or_else(|| panic!("{schema}"));
+        datasets.iter().map(|dataset| json!([dataset["name"], dataset["version"]])).collect()
+    }
+
+    /// Until queryd knows of so many datasets without being asked about one.
+    pub(crate) async fn until_known(&self, count: usize) {
+        let line = format!("queryd_datasets {count}");
+        until(&line, || async { self.get("metrics").await.lines().any(|l| l == line).then_some(()) }).await;
+    }
+
+    pub(crate) fn objects(&self) -> ObjectStoreClient<kit::grpc::PeerChannel> {
+        ObjectStoreClient::new(kit::grpc::channel(&self.storaged.url()).unwrap())
+    }
+
+    /// Puts anything anywhere in the bucket.
+    pub(crate) async fn plant(&self, key: &str, content: Vec<u8>) {
+        let start = PutStart { key: key.to_owned(), ..PutStart::default() };
+        let parts = [put_request::Part::Start(start), put_request::Part::Chunk(content.into())];
+        let messages = parts.map(|part| PutRequest { part: Some(part) });
+        self.objects().put(futures::stream::iter(messages)).await.unwrap();
+    }
+
+    /// The bytes of anything in the bucket.
+    pub(crate) async fn fetch(&self, key: &str) -> Vec<u8> {
+        let request = GetRequest { key: key.to_owned(), ..GetRequest::default() };
+        let mut stream = self.objects().get(request).await.unwrap().into_inner();
+        let mut content = Vec::new();
+        while let Some(message) = stream.message().await.unwrap() {
+            if let Some(get_response::Part::Chunk(chunk)) = message.part {
+                content.extend_from_slice(&chunk);
+            }
+        }
+        content
+    }
+}
+
+async fn start_catalogd(storaged: &TestServer, change: impl FnOnce(&mut catalogd::Config)) -> TestServer {
+    let mut config = catalogd::Config { storaged_url: storaged.url(), ..Default::default() };
+    change(&mut config);
+    TestServer::start(|listener, shutdown| catalogd::serve(config, listener, shutdown)).await
+}
+
+async fn start_queryd(
+    storaged: &TestServer,
+    catalogd: &TestServer,
+    folder: &TempDir,
+    change: impl FnOnce(&mut queryd::Config),
+) -> TestServer {
+    let mut config = queryd::Config {
+        storaged_url: storaged.url(),
+        catalogd_url: catalogd.url(),
+        temp_dir: folder.path().join(format!("tmp-{}", uuid::Uuid::now_v7())),
+        ..Default::default()
+    };
+    change(&mut config);
+    TestServer::start(|listener, shutdown| queryd::serve(config, listener, shutdown)).await
+}
+
+/// Asks until there is an answer: what happens in the background has no other sign.
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = check().await {
+                return found;
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
 }
 
 pub(crate) fn write_parquet(sql: &str, file: &Path) {

@@ -1,0 +1,87 @@
+//! A TCP way to a service, which a test can cut and lead elsewhere.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use url::Url;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    To(SocketAddr),
+    /// Connections end as soon as they are there.
+    Cut,
+}
+
+/// Ends with the value.
+pub(crate) struct Relay {
+    address: SocketAddr,
+    way: watch::Sender<Way>,
+}
+
+impl Relay {
+    /// To the service at `target`, on a port of its own.
+    pub(crate) fn to(target: &Url) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let way = watch::Sender::new(Way::To(socket(target)));
+        tokio::spawn(accept(TcpListener::from_std(listener).unwrap(), way.subscribe()));
+        Relay { address, way }
+    }
+
+    pub(crate) fn url(&self) -> Url {
+        Url::parse(&format!("http://{}/", self.address)).unwrap()
+    }
+
+    /// Ends every connection, and takes none until [`Relay::lead_to`].
+    pub(crate) fn cut(&self) {
+        self.way.send_replace(Way::Cut);
+    }
+
+    /// Passes on to the service at `target`; connections to another end.
+    pub(crate) fn lead_to(&self, target: &Url) {
+        self.way.send_replace(Way::To(socket(target)));
+    }
+}
+
+fn socket(url: &Url) -> SocketAddr {
+    url.socket_addrs(|| None).unwrap()[0]
+}
+
+async fn accept(listener: TcpListener, mut way: watch::Receiver<Way>) {
+    loop {
+        tokio::select! {
+            changed = way.changed() => if changed.is_err() { return },
+            accepted = listener.accept() => {
+                let (near, _) = accepted.unwrap();
+                tokio::spawn(carry(near, way.clone()));
+            }
+        }
+    }
+}
+
+/// Both directions of one connection, until either side ends it or the way does.
+async fn carry(mut near: TcpStream, mut way: watch::Receiver<Way>) {
+    let Way::To(target) = *way.borrow_and_update() else { return };
+    let Ok(mut far) = TcpStream::connect(target).await else { return };
+    let (mut up, mut down) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    loop {
+        let passed = tokio::select! {
+            changed = way.changed() => changed.is_ok() && *way.borrow_and_update() == Way::To(target),
+            read = near.read(&mut up) => pass(read, &up, &mut far).await,
+            read = far.read(&mut down) => pass(read, &down, &mut near).await,
+        };
+        if !passed {
+            return;
+        }
+    }
+}
+
+async fn pass(read: std::io::Result<usize>, bytes: &[u8], to: &mut TcpStream) -> bool {
+    match read {
+        Ok(count @ 1..) => to.write_all(&bytes[..count]).await.is_ok(),
+        _ => false,
+    }
+}
