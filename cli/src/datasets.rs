@@ -47,7 +47,7 @@ pub(crate) async fn run(client: &Client, arguments: DatasetsArguments) -> Result
         }
         (Some(name), false) => return show(client, name, arguments.json, output).await,
         (Some(_), true) => {
-            &[("version", "BIGINT"), ("op", ""), ("rows", "BIGINT"), ("bytes", "BIGINT"), ("created_ms", "BIGINT")]
+            &[("version", "BIGINT"), ("op", ""), ("rows", "BIGINT"), ("bytes", "BIGINT"), ("created", "")]
         }
         (None, _) => {
             &[("name", ""), ("version", "BIGINT"), ("rows", "BIGINT"), ("bytes", "BIGINT"), ("objects", "BIGINT")]

@@ -110,6 +110,8 @@ impl Stream {
     ///
     /// # Errors
     /// DuckDB's; one that [`Error::is_interrupt`] where it was stopped. Then the stream is over.
+    /// Where one thread of DuckDB fails, it interrupts the others, and now and then 1.5.5 tells the
+    /// interruption instead of the failure.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         if self.ended {
             return Ok(None);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderValue, TE};
+use http::header::{HeaderValue, TE};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http::{Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -26,14 +26,6 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 /// One HTTP/2 connection per service, made when it is needed.
 #[derive(Clone)]
 pub(crate) struct GrpcPool(Pool<HttpConnector, RequestBody>);
-
-/// gRPC says of itself in the content type; nothing else is taken for it.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| {
-        let rest = value.as_bytes().strip_prefix(b"application/grpc");
-        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
-    })
-}
 
 impl GrpcPool {
     pub(crate) fn new(config: &Config) -> Self {
@@ -98,17 +90,4 @@ fn absolute(uri: &Uri, authority: &HeaderValue) -> Uri {
     parts.authority = authority.to_str().ok().and_then(|text| text.parse::<Authority>().ok());
     parts.path_and_query = uri.path_and_query().cloned();
     Uri::from_parts(parts).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn grpc_is_known_by_its_content_type() {
-        let verdict =
-            |text: &'static str| is_grpc(&[(CONTENT_TYPE, HeaderValue::from_static(text))].into_iter().collect());
-        assert!(verdict("application/grpc") && verdict("application/grpc+proto"));
-        assert!(!verdict("application/grpc-web") && !verdict("application/json"));
-    }
 }

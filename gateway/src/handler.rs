@@ -9,11 +9,11 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use kit::Problem;
 use kit::context::{Context, REQUEST_ID};
-use kit::server::{Edge, Handler, RouteMetrics, RouterHandler};
+use kit::server::{Edge, Handler, RouteMetrics, RouterHandler, is_grpc};
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::grpc::{GrpcPool, is_grpc};
+use crate::grpc::GrpcPool;
 use crate::headers::Client;
 use crate::proxy;
 use crate::request_body::BodyLimits;

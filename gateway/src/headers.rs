@@ -16,6 +16,7 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 
 fn ends_at_a_hop(name: &HeaderName) -> bool {
@@ -78,6 +79,11 @@ impl Client {
     }
 }
 
+fn names_trailers(codings: &HeaderValue) -> bool {
+    let codings = codings.to_str().unwrap_or_default();
+    codings.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+}
+
 /// Makes a client's request headers those of the gateway's own request to `authority`.
 pub(crate) fn forward(
     headers: &mut HeaderMap,
@@ -85,7 +91,12 @@ pub(crate) fn forward(
     authority: &HeaderValue,
     stated: Option<&http::uri::Authority>,
 ) {
+    let takes_trailers = headers.get(TE).is_some_and(names_trailers);
     strip_hop(headers);
+    if takes_trailers {
+        // Of the codings that end at a hop this one can be kept up: trailers are passed on.
+        headers.insert(TE, TRAILERS);
+    }
     if headers.keys().any(is_a_claim_of_the_client) {
         remove_where(headers, is_a_claim_of_the_client);
     }
@@ -156,10 +167,12 @@ mod tests {
             ("x-real-ip", "6.6.6.6"),
             ("forwarded", "for=6.6.6.6"),
             ("origin", "http://lake.example"),
+            ("te", "deflate;q=0.5, Trailers"),
         ]);
         let client = Client::new(([192, 0, 2, 1], 5).into());
         forward(&mut headers, &client, &HeaderValue::from_static("127.0.0.1:3211"), None);
-        assert_eq!(names(&headers), ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]);
+        assert_eq!(names(&headers), ["host", "te", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]);
+        assert_eq!(headers["te"], "trailers");
         assert_eq!(headers["host"], "127.0.0.1:3211");
         assert_eq!(headers["x-forwarded-for"], "192.0.2.1");
         assert_eq!(headers["x-forwarded-host"], "lake.example");

@@ -99,7 +99,7 @@ fn an_error_in_the_midst_of_a_stream_is_told() {
     let sql =
         "SELECT CAST(CASE WHEN range = 900_000 THEN 'x' ELSE range::VARCHAR END AS INTEGER) FROM range(1_000_000)";
     let outcome: Result<Vec<_>, _> = run(&connection, sql).collect();
-    assert_eq!(outcome.err().unwrap().kind, ErrorKind::Conversion);
+    assert!(matches!(outcome.err().unwrap().kind, ErrorKind::Conversion | ErrorKind::Interrupt));
 }
 
 #[test]

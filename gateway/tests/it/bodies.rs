@@ -131,3 +131,16 @@ async fn connections_to_a_service_are_used_again() {
     client.write_all(next.as_bytes()).await.unwrap();
     assert!(until(&mut client, "}").await.contains("echo/2"));
 }
+
+#[tokio::test]
+async fn trailers_reach_those_who_take_them() {
+    let platform = Platform::start().await;
+    for (takes, end) in [
+        ("te: trailers\r\nconnection: te, close", "\r\n0\r\nx-end: reached\r\n\r\n"),
+        ("connection: close", "\r\n0\r\n\r\n"),
+    ] {
+        let request = format!("GET /v1/storage/trails HTTP/1.1\r\nHOST\r\n{takes}\r\n\r\n");
+        let raw = String::from_utf8(to_end(&mut connected(&platform, &request).await).await).unwrap();
+        assert!(raw.contains("\r\nall") && raw.ends_with(end), "{raw}");
+    }
+}

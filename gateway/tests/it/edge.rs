@@ -31,6 +31,7 @@ async fn headers_of_the_hop_are_not_passed_and_claims_are_replaced() {
     headers.sort_unstable();
     let expected = [
         format!("host: {}", platform.service.address()),
+        "te: trailers".to_owned(),
         "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
         "x-forwarded-for: 127.0.0.1".to_owned(),
         format!("x-forwarded-host: {address}"),

@@ -4,6 +4,9 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::routing;
 use futures::{StreamExt, stream};
+use kit::Code;
+use proto::v1::ExecuteRequest;
+use proto::v1::query_client::QueryClient;
 
 use crate::service::Platform;
 use crate::wire::{get, raw};
@@ -12,6 +15,7 @@ async fn platform() -> Platform {
     let routes = Router::new()
         .route("/v1/storage/panics", routing::get(panics))
         .route("/v1/storage/later", routing::get(panics_later));
+    let routes = routes.route("/lakehouse.v1.Query/Execute", routing::post(panics));
     Platform::with(|_| {}, routes).await
 }
 
@@ -51,4 +55,14 @@ async fn panic_in_the_middle_of_an_answer_breaks_it_off() {
     assert!(answer.status == 200 && answer.body.contains("the first piece"), "{answer:?}");
     assert!(!answer.body.ends_with("0\r\n\r\n"), "the last chunk would say that all is there: {answer:?}");
     assert_eq!(get(address, "/v1/storage/echo/x").await.status, 200);
+}
+
+#[tokio::test]
+async fn panic_in_a_call_is_a_status() {
+    let platform = platform().await;
+    let mut client = QueryClient::new(kit::grpc::channel(&platform.gateway.url()).unwrap());
+    let answered = async { client.execute(ExecuteRequest::default()).await?.into_inner().message().await };
+    let status = answered.await.unwrap_err();
+    assert_eq!(status.metadata().get("lakehouse-code").unwrap(), "internal", "{status}");
+    assert_eq!((status.code(), status.message()), (tonic::Code::Internal, Code::Internal.title()));
 }

@@ -10,6 +10,9 @@ use axum::routing::{any, get, put};
 use futures::{StreamExt, stream};
 use gateway::Config;
 use http::StatusCode;
+use http::header::{HeaderName, HeaderValue, TRAILER};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use kit::server::{HttpConfig, Service};
 use kit::testing::TestServer;
 use serde_json::json;
@@ -72,6 +75,13 @@ async fn breaks() -> Body {
     Body::from_stream(first.chain(lost))
 }
 
+/// Says at its end, in a trailer, that it was reached.
+async fn trails() -> Response {
+    let end = http::HeaderMap::from_iter([(HeaderName::from_static("x-end"), HeaderValue::from_static("reached"))]);
+    let frames = [Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(b"all"))), Ok(Frame::trailers(end))];
+    ([(TRAILER, "x-end")], Body::new(StreamBody::new(stream::iter(frames)))).into_response()
+}
+
 /// A service, its events, and the gateway that passes everything to it.
 pub(crate) struct Platform {
     pub(crate) gateway: TestServer,
@@ -87,6 +97,7 @@ pub(crate) async fn service(events: Events, grpc: Router) -> TestServer {
         .route("/v1/storage/never", any(never))
         .route("/v1/storage/endless", get(endless))
         .route("/v1/storage/breaks", get(breaks))
+        .route("/v1/storage/trails", get(trails))
         .route("/v1/storage/refuses", put(|| async { StatusCode::PAYLOAD_TOO_LARGE }))
         .with_state(events)
         .merge(grpc);

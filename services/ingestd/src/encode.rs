@@ -36,6 +36,13 @@ const BATCHES_QUEUED: usize = 16;
 /// Encoded row groups that wait for the assembler, and open writers for the encoders.
 const GROUPS_QUEUED: usize = 1;
 
+/// DuckDB reads vectors of 2,048 rows. One that spans two pages has to be copied together, which made
+/// reads of this layout a quarter slower: so every page ends where a vector does.
+const VECTOR_ROWS: usize = 2_048;
+const PAGE_ROWS: usize = 10 * VECTOR_ROWS;
+/// Long texts would end pages earlier than that by the default of 1 MiB.
+const PAGE_BYTES_MAX: usize = 8 << 20;
+
 /// Where objects go.
 pub(crate) trait Objects: Sync {
     type Object: Object;
@@ -80,6 +87,9 @@ impl Layout {
             .set_compression(Compression::ZSTD(level))
             .set_statistics_enabled(EnabledStatistics::Page)
             .set_max_row_group_row_count(None)
+            .set_data_page_row_count_limit(PAGE_ROWS)
+            .set_data_page_size_limit(PAGE_BYTES_MAX)
+            .set_write_batch_size(VECTOR_ROWS)
             // Lists and maps with the names that the Parquet specification gives their parts.
             .set_coerce_types(true)
             .set_created_by(concat!("lakehouse-ingestd version ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -184,7 +194,7 @@ fn deal(source: &mut dyn Source, layout: &Layout, lanes: Vec<SyncSender<Work>>) 
             }
             group += 1;
         }
-        let room = layout.row_group_rows - rows;
+        let room = (layout.row_group_rows - rows).min(PAGE_ROWS - rows % PAGE_ROWS);
         let now = batch.slice(0, room.min(batch.num_rows()));
         if now.num_rows() < batch.num_rows() {
             pending = Some(batch.slice(now.num_rows(), batch.num_rows() - now.num_rows()));

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde_json::{Map, Value};
 
+use crate::context::Context;
 use crate::{Code, context};
 
 /// The metadata key that carries [`Code::as_str`] on a gRPC status.
@@ -104,11 +105,14 @@ impl Problem {
         let status = self.code.http_status();
         let causes = self.source.as_deref().map(chain).unwrap_or_default();
         // Without a cause it is an answer (not ready yet, not built in), not a failure.
+        let context = Context::current();
+        let request_id = context.as_ref().map(|context| &*context.request_id).unwrap_or_default();
+        let trace_id = context.as_ref().and_then(Context::trace_id);
         let is_failure = status.is_server_error() && self.code != Code::Overloaded;
         if is_failure && (self.source.is_some() || self.code == Code::Internal) {
-            tracing::error!(code = self.code.as_str(), detail = %self.detail, %causes, "request failed");
+            tracing::error!(code = self.code.as_str(), detail = %self.detail, %causes, request_id, trace_id, "request failed");
         } else {
-            tracing::debug!(code = self.code.as_str(), detail = %self.detail, %causes, "request refused");
+            tracing::debug!(code = self.code.as_str(), detail = %self.detail, %causes, request_id, trace_id, "request refused");
         }
     }
 

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Health;
 
 pub(crate) use edge::MessageBytesMax;
-pub use edge::{Edge, RouterHandler};
+pub use edge::{Edge, RouterHandler, is_grpc};
 pub use listen::{Handler, listen};
 pub use metrics::{RouteMetrics, Timed};
 pub use routes::with_probes;

@@ -25,6 +25,9 @@ pub struct Config {
     /// How often everything is asked of catalogd where its Watch says nothing.
     #[serde(with = "humantime_serde")]
     pub refresh_every: Duration,
+    /// How long catalogd may take to say what stands.
+    #[serde(with = "humantime_serde")]
+    pub resolve_timeout: Duration,
     /// Where what does not fit into memory goes while a statement runs.
     pub temp_dir: PathBuf,
     /// Bytes there at most.
@@ -99,6 +102,7 @@ impl Default for Config {
             storaged_url: loopback_url(3211),
             catalogd_url: loopback_url(3212),
             refresh_every: Duration::from_secs(30),
+            resolve_timeout: Duration::from_secs(10),
             temp_dir: PathBuf::from("data/queryd/tmp"),
             temp_bytes_max: 64 << 30,
             memory_limit_bytes: 0,
@@ -137,8 +141,8 @@ impl ServiceConfig for Config {
         if self.timeout_default > self.timeout_max {
             return Err("timeout_default must not be longer than timeout_max".into());
         }
-        if self.refresh_every.is_zero() || self.timeout_default.is_zero() {
-            return Err("refresh_every and timeout_default must not be 0".into());
+        if self.refresh_every.is_zero() || self.resolve_timeout.is_zero() || self.timeout_default.is_zero() {
+            return Err("refresh_every, resolve_timeout and timeout_default must not be 0".into());
         }
         Ok(())
     }

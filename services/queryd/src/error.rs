@@ -45,7 +45,7 @@ pub enum Error {
         message: String,
     },
     /// The engine ran out of the memory it may use.
-    #[error("the statement needs more memory than it may use (memory_limit)")]
+    #[error("the statement needs more memory than it may use (memory_limit_bytes)")]
     OutOfMemory,
     /// A result of a type that the format asked for has not.
     #[error("{0}")]

@@ -50,6 +50,8 @@ pub(crate) struct Job {
     pub(crate) snapshot: Snapshot,
     pub(crate) caller: Caller,
     pub(crate) limits: Limits,
+    /// Of the whole statement, from its arrival on.
+    pub(crate) deadline: Instant,
     pub(crate) format: Format,
 }
 
@@ -90,7 +92,7 @@ impl Executor {
 
     /// Runs a statement up to its first piece. What fails before that fails here.
     pub(crate) async fn run(&self, job: Job) -> Result<(Piece, Answer), Error> {
-        let deadline = Instant::now() + job.limits.timeout;
+        let deadline = job.deadline;
         let place = self.admit(deadline, job.limits.timeout).await?;
         let abandoned = CancellationToken::new();
         let (send, pieces) = mpsc::channel(self.0.limits.pieces_max);

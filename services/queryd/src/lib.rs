@@ -65,7 +65,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
 
     let bytes_max = config.peer_message_bytes_max;
     let known = Known::new(health.clone(), metrics.clone());
-    let resolver = Resolver::start(catalogd.clone(), bytes_max);
+    let resolver = Resolver::start(catalogd.clone(), bytes_max, config.resolve_timeout);
     let locations = Locations::new(storaged, bytes_max);
     let follower = Follower {
         client: CatalogClient::new(catalogd).max_decoding_message_size(bytes_max),

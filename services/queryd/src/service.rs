@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use kit::Caller;
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::catalog::{Dataset, Snapshots};
 use crate::encode::Format;
 use crate::engine::{Limits, Parameters};
@@ -53,6 +55,7 @@ impl Service {
     pub(crate) async fn run(&self, query: Query, caller: Caller) -> Result<(Piece, Answer), Error> {
         let executor = self.0.executor.get().ok_or(Error::Starting)?;
         let limits = self.limits(&query)?;
+        let deadline = Instant::now() + limits.timeout;
         let statement = self.0.gate.check(&query.sql).await?;
         let statement = match query.explain {
             None => statement,
@@ -66,10 +69,13 @@ impl Service {
         };
         let Query { parameters, format, .. } = query;
         let held = self.0.snapshots.held_by(&statement, &caller);
-        let asked = self.0.snapshots.take(&statement, &caller);
+        let asked = async {
+            let asked = timeout_at(deadline, self.0.snapshots.take(&statement, &caller)).await;
+            asked.unwrap_or(Err(Error::Timeout(limits.timeout)))
+        };
         let job = |snapshot| {
             let (statement, parameters, caller) = (statement.clone(), parameters.clone(), caller.clone());
-            executor.run(Job { statement, parameters, snapshot, caller, limits: limits.clone(), format })
+            executor.run(Job { statement, parameters, snapshot, caller, limits: limits.clone(), deadline, format })
         };
         let Some(held) = held else { return job(asked.await?).await };
         // catalogd is asked while the statement already runs over what is held. Nothing of that run

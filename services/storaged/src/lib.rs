@@ -71,6 +71,8 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         server::Service { name: NAME, router, openapi: openapi(), health, registry, http: config.http.clone() };
     let served = server::run(service, listener, shutdown).await;
     watch.abort();
+    // It holds the directory, which may be another's as soon as this returns.
+    let _aborted = watch.await;
     served
 }
 

@@ -134,6 +134,21 @@ fn an_object_has_field_ids_zstd_and_page_indexes() {
     assert!(footer.file_metadata().key_value_metadata().is_none(), "no embedded Arrow schema");
 }
 
+#[test]
+fn pages_end_where_a_vector_does_whatever_the_batches() {
+    let config = Config { row_group_rows: 3 * PAGE_ROWS + 7, encode_threads: 2, ..Config::default() };
+    let (memory, mut source) = (Memory::default(), rows(&[1_371; 60]));
+    encode(&mut source, &layout(&config, &rows(&[])), &memory).unwrap();
+    let footer = footer(&memory.0.lock().unwrap()[0]);
+    let starts = |group| {
+        let index = footer.page_index_for_row_group(group);
+        index.page_locations(0).unwrap().iter().map(|page| page.first_row_index).collect::<Vec<_>>()
+    };
+    let page = PAGE_ROWS as i64;
+    assert_eq!(starts(0), [0, page, 2 * page, 3 * page]);
+    assert_eq!(starts(1), [0, page]);
+}
+
 fn collect_ids(node: &parquet::schema::types::Type, ids: &mut Vec<(String, Option<i32>)>) {
     for field in node.get_fields() {
         let info = field.get_basic_info();

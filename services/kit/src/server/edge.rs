@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::MatchedPath;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::header::{HOST, ORIGIN};
+use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
@@ -110,18 +110,21 @@ impl Handler for RouterHandler {
 
     fn handle(self, request: Request<Incoming>) -> impl Future<Output = Response> + Send + 'static {
         let context = Context::from_headers(request.headers());
+        let is_grpc = is_grpc(request.headers());
+        let own = move |problem: Problem| if is_grpc { problem.into_grpc() } else { problem.into_response() };
         let request_id = context.request_id.clone();
+        let trace_id = context.trace_id().map(str::to_owned);
         let method = request.method().clone();
         let unrouted = self.edge.route("none");
         let timed = unrouted.begin();
         let answered = context.scope(async move {
             let answer = match self.admitted(request) {
                 Ok(answer) => answer,
-                Err(refused) => return (refused.into_response(), self.edge),
+                Err(refused) => return (own(refused), self.edge),
             };
             let response = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_panic| {
                 // The panic hook has printed what and where.
-                Problem::new(Code::Internal, Code::Internal.title()).into_response()
+                own(Problem::new(Code::Internal, Code::Internal.title()))
             });
             (response, self.edge)
         });
@@ -131,13 +134,21 @@ impl Handler for RouterHandler {
             let pattern = response.extensions_mut().remove::<MatchedPath>();
             let route = pattern.as_ref().map_or("none", MatchedPath::as_str);
             let elapsed_us = timed.answered_as(&edge.route(route), &method, status).as_micros();
-            tracing::debug!(%method, route, status = status.as_u16(), %request_id, elapsed_us, "answered");
+            tracing::debug!(%method, route, status = status.as_u16(), %request_id, trace_id, elapsed_us, "answered");
             if let Ok(id) = HeaderValue::from_str(&request_id) {
                 response.headers_mut().insert(REQUEST_ID, id);
             }
             response
         }
     }
+}
+
+/// Whether a request is a gRPC call: its client understands a refusal only as a status in trailers.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let rest = value.as_bytes().strip_prefix(b"application/grpc");
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+    })
 }
 
 /// A page of any site can make a browser send requests to loopback. What gives it away is the
@@ -187,6 +198,14 @@ mod tests {
             headers.insert(ORIGIN, HeaderValue::from_str(origin).unwrap());
         }
         foreign(&["lake.example".into()], &Uri::from_static(uri), &headers).is_ok()
+    }
+
+    #[test]
+    fn grpc_is_known_by_its_content_type() {
+        let verdict =
+            |text: &'static str| is_grpc(&[(CONTENT_TYPE, HeaderValue::from_static(text))].into_iter().collect());
+        assert!(verdict("application/grpc") && verdict("application/grpc+proto"));
+        assert!(!verdict("application/grpc-web") && !verdict("application/json"));
     }
 
     #[test]

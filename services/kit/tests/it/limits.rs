@@ -68,8 +68,7 @@ async fn long_heads_are_refused() {
 #[tokio::test]
 async fn client_that_keeps_sending_gets_its_refusal() {
     let (server, _) = start(|http| http.message_bytes_max = 100).await;
-    let head =
-        format!("POST /order HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", server.address(), 1_u64 << 40);
+    let head = format!("POST /order HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", server.address(), 1_u64 << 40);
     let mut stream = connect(server.address(), &head).await;
     stream.write_all(&vec![b' '; 8 << 20]).await.unwrap();
     assert_eq!(to_end(&mut stream).await.status, 413);
@@ -78,8 +77,7 @@ async fn client_that_keeps_sending_gets_its_refusal() {
 #[tokio::test]
 async fn client_that_sends_for_ever_is_cut_off() {
     let (server, _) = start(|http| http.message_bytes_max = 100).await;
-    let head =
-        format!("POST /order HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", server.address(), 1_u64 << 40);
+    let head = format!("POST /order HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", server.address(), 1_u64 << 40);
     let mut stream = connect(server.address(), &head).await;
     let piece = vec![b' '; 1 << 20];
     let endless = async { while stream.write_all(&piece).await.is_ok() {} };

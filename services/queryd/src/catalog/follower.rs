@@ -83,6 +83,8 @@ impl Follower {
                 if is_news {
                     // A poison one is reported where it is learnt; the others go on.
                     let _reported = self.known.learn(manifest);
+                } else {
+                    self.known.stands(&manifest.name, manifest.version);
                 }
             }
             Some(Change::Dropped(name)) => {
@@ -111,9 +113,11 @@ impl Follower {
                 let is_there = |outcome: &Outcome| !matches!(outcome, Outcome::NotFound(_));
                 let names = resolved.iter().filter(|(_, o)| is_there(o)).map(|(name, _)| name.clone()).collect();
                 self.known.retain(&names);
-                for (_, outcome) in resolved {
-                    if let Outcome::Manifest(manifest) = outcome {
-                        let _reported = self.known.learn(manifest);
+                for (name, outcome) in resolved {
+                    match outcome {
+                        Outcome::Manifest(manifest) => drop(self.known.learn(manifest)),
+                        Outcome::Unchanged(version) => self.known.stands(&name, version),
+                        Outcome::NotFound(_) => {}
                     }
                 }
                 self.health.set("catalog", Status::Ok, "polling catalogd");

@@ -66,6 +66,16 @@ impl Known {
         dataset
     }
 
+    /// Notes that `version` stands, which may be known since before a poison one took its place.
+    pub(crate) fn stands(&self, name: &str, version: u64) {
+        let is_over = |state: &State| state.poisoned.get(name).is_some_and(|(poisoned, _)| *poisoned != version);
+        if is_over(&self.state.read().unwrap_or_else(PoisonError::into_inner)) {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            state.poisoned.remove(name);
+            self.report(&state);
+        }
+    }
+
     pub(crate) fn forget(&self, name: &str) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.datasets.remove(name);

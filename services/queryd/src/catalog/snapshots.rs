@@ -76,7 +76,10 @@ impl Snapshots {
         for (name, outcome) in self.resolver.resolve_all(self.known.versions()).await? {
             match outcome {
                 Outcome::Manifest(manifest) => datasets.extend(self.known.learn(manifest).ok()),
-                Outcome::Unchanged(_) => datasets.extend(self.known.get(&name)),
+                Outcome::Unchanged(version) => {
+                    self.known.stands(&name, version);
+                    datasets.extend(self.known.get(&name));
+                }
                 Outcome::NotFound(_) => self.known.forget(&name),
             }
         }
@@ -117,7 +120,12 @@ impl Snapshots {
         caller: &Caller,
     ) -> Result<Arc<Dataset>, Error> {
         match (outcome, held) {
-            (Outcome::Unchanged(version), Some(held)) if held.version == version => Ok(held),
+            (Outcome::Unchanged(version), Some(held)) if held.version == version => {
+                if read.version.is_none() {
+                    self.known.stands(&read.name, version);
+                }
+                Ok(held)
+            }
             (Outcome::Unchanged(_), _) => Err(Error::Internal("catalogd called unchanged what is not held")),
             (Outcome::Manifest(manifest), _) => {
                 let poisoned = |reason| Error::Poisoned { name: read.name.clone(), reason };

@@ -15,6 +15,10 @@ use crate::engine::{Parameters, ResultColumn, Rows, Run, Snapshot, SqlEngine, St
 use crate::error::Error;
 use crate::gate::{Explain, Statement};
 
+/// Runs of a statement again that was interrupted though nobody asked for it: see
+/// [`duck::Stream::next_batch`].
+const UNASKED_INTERRUPTS_MAX: usize = 3;
+
 /// A locked DuckDB and its idle connections.
 pub struct DuckDb(Arc<Shared>);
 
@@ -42,7 +46,15 @@ impl SqlEngine for DuckDb {
         let mut session = self.0.session(&run)?;
         let interrupter = session.interrupter();
         run.stop.interrupted_by(move || interrupter.interrupt());
-        let started = start(&mut session, &run);
+        let mut started = start(&mut session, &run);
+        for _ in 0..UNASKED_INTERRUPTS_MAX {
+            match &started {
+                Err(error) if error.is_interrupt() && run.stop.reason().is_none() => {
+                    started = start(&mut session, &run);
+                }
+                _ => break,
+            }
+        }
         match started {
             Ok((prepared, stream)) => {
                 let (keep, explain) = (run.statement.plan_is_reusable, run.statement.explain);

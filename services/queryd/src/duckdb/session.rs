@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use duck::{Connection, Error, ErrorKind, Interrupter, Prepared, StatementKind, quote_identifier, quote_literal};
 
+use crate::catalog::Dataset;
 use crate::engine::{Relation, Snapshot};
 
 /// Statements kept prepared on one connection.
@@ -73,8 +74,16 @@ impl Session {
             self.drop_others(snapshot)?;
         }
         for relation in &snapshot.relations {
-            if !self.holds(relation) {
-                self.create(relation)?;
+            if self.holds(relation) {
+                continue;
+            }
+            match self.create(relation) {
+                Err(error) if relation.places.is_none() => {
+                    // Only seen beside what is read: the others need not miss for it.
+                    let Dataset { name, version, .. } = &*relation.dataset;
+                    tracing::warn!(dataset = %name, version, %error, "a dataset's columns cannot be shown");
+                }
+                created => created?,
             }
         }
         Ok(())

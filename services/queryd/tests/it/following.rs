@@ -141,3 +141,23 @@ async fn a_silent_watch_is_made_sure_of() {
     drop(relay);
     until_it_says(&platform, "catalogd cannot be reached").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalogd_that_does_not_answer_takes_no_statement_beyond_its_time() {
+    let (platform, relay) = relayed(NEVER).await;
+    platform.register("workers", WORKERS).await;
+    assert_eq!(platform.rows(COUNT).await, json!([[100]]));
+    relay.stall();
+    let asked = Instant::now();
+    let (status, body) = platform.ask(json!({ "sql": COUNT, "timeout_ms": 1_000 })).await;
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}: {status} {body}", asked.elapsed());
+    assert!(matches!(status, 503 | 504), "{status} {body}");
+    // Whoever asks for no dataset is not concerned.
+    assert_eq!(platform.rows("SELECT 1").await, json!([[1]]));
+    relay.lead_to(&platform.catalogd.url());
+    until("answers again", || async {
+        let (status, body) = platform.ask(json!({ "sql": COUNT })).await;
+        (status == 200 && body["rows"] == json!([[100]])).then_some(())
+    })
+    .await;
+}

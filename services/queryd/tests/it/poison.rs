@@ -11,6 +11,7 @@ use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 
 use crate::platform::{JOBS, Platform, WORKERS, until};
+use crate::relay::Relay;
 
 const HEADER_KEY: &str = "lakehouse.manifest";
 
@@ -27,9 +28,14 @@ async fn platform() -> Platform {
     platform
 }
 
-/// The next version of a dataset in the form of its first, with other keys of objects: nothing that
-/// catalogd objects to.
-async fn plant_second(platform: &Platform, name: &str, object_key: impl Fn(&str) -> String) {
+/// The next version of a dataset in the form of its first, with the header and the objects' keys
+/// changed: nothing that catalogd objects to.
+async fn plant_second(
+    platform: &Platform,
+    name: &str,
+    header: impl Fn(&mut Value),
+    object_key: impl Fn(&str) -> String,
+) {
     let file = Bytes::from(platform.fetch(&key(name, 1)).await);
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     let mut metadata = reader.metadata().file_metadata().key_value_metadata().unwrap().clone();
@@ -37,6 +43,7 @@ async fn plant_second(platform: &Platform, name: &str, object_key: impl Fn(&str)
     for entry in metadata.iter_mut().filter(|entry| entry.key == HEADER_KEY) {
         let mut value: Value = serde_json::from_str(entry.value.as_deref().unwrap()).unwrap();
         (value["version"], value["parent_version"]) = (json!(2), json!(1));
+        header(&mut value);
         *entry = KeyValue::new(HEADER_KEY.to_owned(), value.to_string());
     }
     let batch = reader.build().unwrap().next().unwrap().unwrap();
@@ -56,7 +63,7 @@ async fn plant_second(platform: &Platform, name: &str, object_key: impl Fn(&str)
 
 /// A second version of `workers` whose object lies elsewhere, and that queryd has heard of it.
 async fn plant_stray(platform: &Platform) {
-    plant_second(platform, "workers", |_| "datasets/elsewhere/stray.parquet".to_owned()).await;
+    plant_second(platform, "workers", |_| {}, |_| "datasets/elsewhere/stray.parquet".to_owned()).await;
     until_poisoned(platform, "workers v2: ").await;
 }
 
@@ -145,4 +152,56 @@ async fn a_queryd_that_starts_finds_the_poison_and_serves_the_others() {
     assert_eq!(platform.rows("SHOW TABLES").await, json!([["jobs"]]));
     platform.delete("workers").await;
     until_well(&platform).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poison_that_was_taken_away_is_no_longer_reported() {
+    let mut relay = None;
+    let quick = |config: &mut catalogd::Config| config.refresh_every = Duration::from_millis(20);
+    let mut platform = Platform::start_all(
+        |_| {},
+        quick,
+        |config| {
+            config.catalogd_url = relay.insert(Relay::to(&config.catalogd_url)).url();
+        },
+    )
+    .await;
+    let relay = relay.unwrap();
+    platform.register("workers", WORKERS).await;
+    assert_eq!(platform.rows("SELECT count(*) FROM workers").await, json!([[100]]));
+    plant_stray(&platform).await;
+    let key = key("workers", 2);
+    platform.objects().delete(proto::v1::DeleteRequest { key }).await.unwrap();
+    // What a catalogd has read it keeps; the next one finds the first version again.
+    platform.replace_catalogd().await.stop().await;
+    relay.lead_to(&platform.catalogd.url());
+    until("the first version", || async {
+        (platform.ask(json!({ "sql": "SELECT count(*) FROM workers" })).await.1["rows"] == json!([[100]])).then_some(())
+    })
+    .await;
+    until_well(&platform).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_that_is_none_does_not_hide_the_other_datasets() {
+    let platform = platform().await;
+    platform.register("strange", JOBS).await;
+    plant_second(&platform, "strange", |header| header["fields"][1]["type"] = json!("NO SUCH (TYPE"), str::to_owned)
+        .await;
+    let url = platform.catalogd.url().join("v1/catalog/datasets/strange").unwrap();
+    until("the second version", || async {
+        let dataset: Value = platform.http.get(url.clone()).send().await.unwrap().json().await.unwrap();
+        (dataset["version"] == 2).then_some(())
+    })
+    .await;
+    for sql in ["SHOW TABLES", "SELECT table_name FROM information_schema.tables ORDER BY 1"] {
+        let (status, body) = platform.ask(json!({ "sql": sql })).await;
+        assert_eq!(status, 200, "{sql}: {body}");
+        let names = body["rows"].as_array().unwrap();
+        assert!(names.contains(&json!(["jobs"])) && names.contains(&json!(["workers"])), "{sql}: {body}");
+    }
+    assert_eq!(platform.rows("SELECT count(*) FROM jobs").await, json!([[10]]));
+    // The same for those that are asked for their columns alone beside one that is read.
+    let both = "SELECT (SELECT count(*) FROM workers), (SELECT count(*) > 1 FROM information_schema.tables)";
+    assert_eq!(platform.rows(both).await, json!([[100, true]]));
 }

@@ -1,4 +1,4 @@
-//! A TCP way to a service, which a test can cut and lead elsewhere.
+//! A TCP way to a service, which a test can cut, stall and lead elsewhere.
 
 use std::net::SocketAddr;
 
@@ -10,6 +10,8 @@ use url::Url;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     To(SocketAddr),
+    /// Connections stay, and nothing comes through.
+    Stalled,
     /// Connections end as soon as they are there.
     Cut,
 }
@@ -40,6 +42,11 @@ impl Relay {
         self.way.send_replace(Way::Cut);
     }
 
+    /// Passes nothing on until [`Relay::lead_to`]; neither side is told.
+    pub(crate) fn stall(&self) {
+        self.way.send_replace(Way::Stalled);
+    }
+
     /// Passes on to the service at `target`; connections to another end.
     pub(crate) fn lead_to(&self, target: &Url) {
         self.way.send_replace(Way::To(socket(target)));
@@ -64,14 +71,20 @@ async fn accept(listener: TcpListener, mut way: watch::Receiver<Way>) {
 
 /// Both directions of one connection, until either side ends it or the way does.
 async fn carry(mut near: TcpStream, mut way: watch::Receiver<Way>) {
-    let Way::To(target) = *way.borrow_and_update() else { return };
+    let Ok(first) = way.wait_for(|way| *way != Way::Stalled).await.map(|way| *way) else { return };
+    let Way::To(target) = first else { return };
     let Ok(mut far) = TcpStream::connect(target).await else { return };
     let (mut up, mut down) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     loop {
+        let current = *way.borrow_and_update();
+        if current != Way::To(target) && current != Way::Stalled {
+            return;
+        }
+        let open = current != Way::Stalled;
         let passed = tokio::select! {
-            changed = way.changed() => changed.is_ok() && *way.borrow_and_update() == Way::To(target),
-            read = near.read(&mut up) => pass(read, &up, &mut far).await,
-            read = far.read(&mut down) => pass(read, &down, &mut near).await,
+            changed = way.changed() => changed.is_ok(),
+            read = near.read(&mut up), if open => pass(read, &up, &mut far).await,
+            read = far.read(&mut down), if open => pass(read, &down, &mut near).await,
         };
         if !passed {
             return;
