@@ -20,9 +20,10 @@ setup-tests: setup
     @setup/cargo-tools.sh
     @setup/test-servers.sh
 
-# The platform's binary.
+# The binaries. The whole workspace at once: a single package would be built with fewer features of
+# its dependencies, so that these would be compiled again.
 build: setup
-    @cargo build --release --package lakehouse
+    @cargo build --release --workspace --bins
 
 # Sets up, builds and starts the whole platform, with the sample dataset on the first start.
 up *ARGS: build
@@ -38,15 +39,15 @@ check: setup-tests
     @setup/timed.sh "clippy" cargo clippy --release --workspace --all-targets -- -D warnings
     @setup/timed.sh "deny" cargo deny --log-level error check bans licenses sources
     @setup/timed.sh "machete" cargo machete
-    @RUSTDOCFLAGS="-D warnings" setup/timed.sh "doc" cargo doc --release --workspace --no-deps --document-private-items --quiet
+    @RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" setup/timed.sh "doc" cargo doc --release --workspace --no-deps --document-private-items --quiet
 
 # Unit and integration tests.
 test: setup-tests
     @setup/timed.sh "tests" cargo nextest run --release --workspace --no-fail-fast
 
 # End-to-end checks over HTTP: on the local backend and on a foreign S3 server.
-smoke: setup-tests build
-    @cargo build --release --package smoke
+smoke: setup-tests
+    @cargo build --release --workspace --bins --tests
     @setup/timed.sh "smoke, local" {{ CARGO_TARGET_DIR }}/release/smoke --backend local
     @setup/timed.sh "smoke, S3" {{ CARGO_TARGET_DIR }}/release/smoke --backend s3
 
@@ -56,5 +57,4 @@ verify: check test smoke
 # Side by side with the peers, in one run; writes docs/BENCHMARKS.md.
 bench *ARGS: build
     @setup/bench-peers.sh
-    @cargo build --release --package bench --package storaged --package queryd
     @{{ CARGO_TARGET_DIR }}/release/bench {{ ARGS }}

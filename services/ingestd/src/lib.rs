@@ -9,7 +9,7 @@
 //! - whatever fails before the commit leaves no dataset, no version and no object behind (an
 //!   object that storaged does not delete is left to catalogd's collection of orphans);
 //! - memory does not grow with the length of a file;
-//! - the Parquet written has exactly the types that catalogd reads from it (see [`column`] for
+//! - the Parquet written has exactly the types that catalogd reads from it (see [`mod@column`] for
 //!   what becomes of the types that Parquet has not).
 //!
 //! A file name never reaches DuckDB: spooled files have names of ours.

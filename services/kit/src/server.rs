@@ -1,6 +1,6 @@
 //! One port that carries REST and gRPC, with what every service owes its operator.
 //!
-//! A request passes: [`listen`] (bounded connections, `TCP_NODELAY`) → hyper → [`Edge`]: context,
+//! A request passes: [`listen()`] (bounded connections, `TCP_NODELAY`) → hyper → [`Edge`]: context,
 //! foreign Host and Origin refused, panics caught, metrics → the service's own router. On
 //! shutdown readiness fails first, then running requests have `shutdown_grace` to end.
 
@@ -139,7 +139,7 @@ pub struct Service {
     pub http: HttpConfig,
 }
 
-/// Serves until `shutdown` is cancelled, then drains: see [`listen`].
+/// Serves until `shutdown` is cancelled, then drains: see [`listen()`].
 ///
 /// # Errors
 /// None after a drain; a listener that fails for good.
