@@ -2,11 +2,11 @@
 # demo.sh LAKEHOUSE: the way of one file, with the client, against a running platform.
 set -euo pipefail
 lakehouse=$1
-url=${LAKEHOUSE_URL:-http://127.0.0.1:3210}
+export LAKEHOUSE_URL=${LAKEHOUSE_URL:-http://127.0.0.1:3210}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-step() { printf '\n$ lakehouse %s\n' "$*"; "$lakehouse" --url "$url" "$@"; }
+step() { printf '\n$ lakehouse %s\n' "$*"; "$lakehouse" "$@"; }
 
 "$lakehouse" sample workers --rows 100000 --output "$folder/demo_workers.csv"
 step ingest "$folder/demo_workers.csv" --mode replace

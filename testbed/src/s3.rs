@@ -1,6 +1,5 @@
 //! Two implementations of S3 that are not ours.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,17 +73,17 @@ impl S3Server {
     }
 }
 
-/// Where `setup/test-servers.sh` has put them: in this checkout, or where the environment says.
+/// Where `setup/test-servers.sh` has put them: in this checkout, or where the environment says. Looked
+/// for when it is needed: what was compiled in one checkout may run in another of the same user.
 fn servers() -> io::Result<PathBuf> {
-    let named = std::env::var_os("LAKEHOUSE_TEST_SERVERS");
-    let folder = PathBuf::from(
-        named.unwrap_or_else(|| OsString::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.tools/test-servers"))),
-    );
-    if folder.is_dir() {
-        Ok(folder)
-    } else {
-        Err(io::Error::other(format!("no test servers in {}: run setup/test-servers.sh", folder.display())))
+    const FOLDER: &str = ".tools/test-servers";
+    if let Some(named) = std::env::var_os("LAKEHOUSE_TEST_SERVERS") {
+        return Ok(named.into());
     }
+    // Tests run in the folder of their crate.
+    let here = std::env::current_dir()?;
+    let found = here.ancestors().map(|folder| folder.join(FOLDER)).find(|folder| folder.is_dir());
+    found.ok_or_else(|| io::Error::other(format!("no {FOLDER} above {}: run setup/test-servers.sh", here.display())))
 }
 
 #[cfg(test)]

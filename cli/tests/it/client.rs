@@ -40,6 +40,17 @@ fn a_file_becomes_a_dataset_and_an_answer() {
 }
 
 #[test]
+fn the_demo_shows_the_way_of_a_file() {
+    let platform = Platform::start(&[]);
+    let mut demo = std::process::Command::new("../setup/demo.sh");
+    demo.arg(env!("CARGO_BIN_EXE_lakehouse")).env("LAKEHOUSE_URL", &platform.url);
+    let told = demo.output().unwrap();
+    let shown = text(&told.stdout);
+    assert!(told.status.success(), "{shown}{}", text(&told.stderr));
+    assert!(shown.contains("demo_workers version 1: 100000 rows") && shown.contains("forklift"), "{shown}");
+}
+
+#[test]
 fn csv_options_reach_the_server() {
     let platform = Platform::start(&[]);
     let file = platform.write("options.txt", "007;1,5;NA\n008;x;b\n009;2,5;c\n");

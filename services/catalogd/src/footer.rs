@@ -100,7 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn fixture(name: &str) -> Vec<u8> {
-        std::fs::read(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        std::fs::read(format!("tests/fixtures/{name}")).unwrap()
     }
 
     fn facts(file: &[u8]) -> Result<Facts, String> {

@@ -1,5 +1,7 @@
 //! Logs: text for a person, JSON for a collector.
 
+use std::io::IsTerminal;
+
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 use utoipa::ToSchema;
@@ -38,7 +40,9 @@ impl Default for TelemetryConfig {
 /// A filter that does not parse.
 pub fn init(config: &TelemetryConfig) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter = EnvFilter::try_new(&config.filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_a_terminal = std::io::stderr().is_terminal();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_a_terminal);
     let _already_set = match config.format {
         Format::Text => builder.try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),

@@ -4,7 +4,7 @@ use crate::name::DatasetName;
 use crate::schema::{Column, Field};
 use proptest::prelude::*;
 
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/manifest-v1.parquet");
+const FIXTURE: &str = "tests/fixtures/manifest-v1.parquet";
 
 /// What lies in the fixture.
 fn sample() -> Manifest {
