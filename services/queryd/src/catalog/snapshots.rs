@@ -173,12 +173,53 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::distance;
+    use std::time::Duration;
+
+    use kit::Role;
+    use prometheus_client::registry::Registry;
+    use proto::v1::{Field, Manifest};
+
+    use super::*;
+    use crate::metrics::Metrics;
 
     #[test]
     fn distances_count_edits() {
         for (a, b, edits) in [("workers", "wrkers", 1), ("", "abc", 3), ("kitten", "sitting", 3), ("a", "a", 0)] {
             assert_eq!(distance(a, b), edits, "{a} {b}");
         }
+    }
+
+    fn reading(name: &str) -> Statement {
+        Statement {
+            sql: format!("SELECT * FROM {name}").into(),
+            explain: None,
+            reads: [Read { name: name.to_owned(), version: None }].into(),
+            lists_catalog: false,
+            plan_is_reusable: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_caller_may_not_read_is_refused_unasked_and_not_hinted_at() {
+        let nobody = "http://127.0.0.1:1".parse().unwrap();
+        let channel = || kit::grpc::channel(&nobody).unwrap();
+        let known = Known::new(kit::Health::new(), Metrics::register(&mut Registry::default()));
+        for name in ["wages", "workers"] {
+            let field = Field { name: "id".into(), r#type: "BIGINT".into(), ..Field::default() };
+            let manifest = Manifest { name: name.into(), version: 1, fields: vec![field], ..Manifest::default() };
+            known.learn(manifest).unwrap();
+        }
+        let resolver = Resolver::start(channel(), 1 << 20, Duration::from_secs(5));
+        let snapshots = Snapshots::new(known, resolver, Locations::new(channel(), 1 << 20));
+        let reader = Caller { tenant: "t".into(), role: Role::Reader, grants: ["workers".to_owned()].into() };
+        // catalogd is not there: whatever asked it would be another error.
+        for (named, hinted) in [("wages", None), ("wage", None), ("worker", Some("workers"))] {
+            match snapshots.take(&reading(named), &reader).await {
+                Err(Error::NoDataset { name, hint }) => assert_eq!((&*name, hint.as_deref()), (named, hinted)),
+                other => panic!("{named}: {other:?}"),
+            }
+            assert!(snapshots.held_by(&reading(named), &reader).is_none());
+        }
+        assert!(matches!(snapshots.take(&reading("workers"), &reader).await, Err(Error::Peer { .. })));
     }
 }
