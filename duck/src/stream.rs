@@ -110,8 +110,13 @@ impl Stream {
     ///
     /// # Errors
     /// DuckDB's; one that [`Error::is_interrupt`] where it was stopped. Then the stream is over.
-    /// Where one thread of DuckDB fails, it interrupts the others, and now and then 1.5.5 tells the
-    /// interruption instead of the failure.
+    ///
+    /// A thread of DuckDB that fails interrupts the connection, so that the others stop. 1.5.5 looks at
+    /// that flag before it looks at what failed when it fills the buffer of a stream whose rows have
+    /// no order of their own or come from one thread (`SimpleBufferedData`): where a background thread
+    /// failed, a fetch may therefore tell an interruption that nobody asked for, and the failure is
+    /// lost (of 4,599 such failures 49: 0.3% on 2 threads, 1% on 4, 3% on 16). [`crate::Prepared::execute`] looks
+    /// in the right order.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         if self.ended {
             return Ok(None);

@@ -15,9 +15,8 @@ use crate::engine::{Parameters, ResultColumn, Rows, Run, Snapshot, SqlEngine, St
 use crate::error::Error;
 use crate::gate::{Explain, Statement};
 
-/// Runs of a statement again that was interrupted though nobody asked for it: see
-/// [`duck::Stream::next_batch`].
-const UNASKED_INTERRUPTS_MAX: usize = 3;
+/// Runs of a failed statement again, to learn what it failed of: see [`duck::Stream::next_batch`].
+const RUNS_FOR_THE_CAUSE_MAX: usize = 3;
 
 /// A locked DuckDB and its idle connections.
 pub struct DuckDb(Arc<Shared>);
@@ -46,16 +45,7 @@ impl SqlEngine for DuckDb {
         let mut session = self.0.session(&run)?;
         let interrupter = session.interrupter();
         run.stop.interrupted_by(move || interrupter.interrupt());
-        let mut started = start(&mut session, &run);
-        for _ in 0..UNASKED_INTERRUPTS_MAX {
-            match &started {
-                Err(error) if error.is_interrupt() && run.stop.reason().is_none() => {
-                    started = start(&mut session, &run);
-                }
-                _ => break,
-            }
-        }
-        match started {
+        match start(&mut session, &run) {
             Ok((prepared, stream)) => {
                 let (keep, explain) = (run.statement.plan_is_reusable, run.statement.explain);
                 let key = run.statement.sql.clone();
@@ -176,6 +166,31 @@ struct Lease {
     stop: Stop,
 }
 
+impl Lease {
+    /// What a stream failed of. Where DuckDB tells of an interruption that nobody asked for, it has
+    /// kept no trace of the failure behind it: the statement is run up to it again.
+    fn cause(&mut self, told: duck::Error) -> duck::Error {
+        let Lease { prepared: Some(prepared), stop, .. } = self else { return told };
+        for _ in 0..RUNS_FOR_THE_CAUSE_MAX {
+            if !told.is_interrupt() || stop.reason().is_some() {
+                break;
+            }
+            match run_to_the_end(prepared) {
+                Err(error) if !error.is_interrupt() => return error,
+                // Interrupted once more, or well this time (random()).
+                Ok(()) | Err(_) => {}
+            }
+        }
+        told
+    }
+}
+
+fn run_to_the_end(prepared: &mut Prepared) -> Result<(), duck::Error> {
+    let mut stream = prepared.execute()?;
+    while stream.next_batch()?.is_some() {}
+    Ok(())
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         self.stop.disarm();
@@ -226,12 +241,86 @@ impl Rows for DuckRows {
             Ok(None) if stop.reason().is_some() => Err(stopped(stop)),
             Ok(batch) => Ok(batch),
             Err(error) => {
-                let error = statement_error(error, &self.lease.shared.root, stop);
+                let error = self.lease.cause(error);
+                let error = statement_error(error, &self.lease.shared.root, &self.lease.stop);
                 if matches!(error, Error::Engine { .. }) {
                     self.lease.session = None;
                 }
                 Err(error)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::duckdb::S3;
+    use crate::engine::{Limits, StopReason};
+    use crate::gate::Gate;
+
+    /// Fails when the stream's buffer was full ten times and more.
+    const FAILS_LATE: &str = "SELECT range, range, range, range, range, range, range, range, \
+                              CAST(CASE WHEN range = 200000 THEN 'x' ELSE range::VARCHAR END AS INTEGER) FROM range(1000000)";
+    const FAILS_NOT: &str = "SELECT range, range, range, range, range, range, range, range FROM range(200000)";
+
+    /// What a stream of many buffers ends with when `meddle` is let loose on it after its first rows.
+    fn end_of(sql: &str, meddle: impl FnOnce(&duck::Interrupter, &Stop)) -> Result<usize, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            root: format!("{}/", folder.path().display()),
+            memory_limit_bytes: 1 << 30,
+            threads: 2,
+            temp_dir: folder.path().join("tmp"),
+            temp_bytes_max: 1 << 20,
+            httpfs: None,
+            s3: S3::default(),
+        };
+        let engine = DuckDb::open(&settings, 1).unwrap();
+        let session = Session::new(engine.0.database.connect().unwrap(), scope(&Caller::local()));
+        let interrupter = session.interrupter();
+        // The one that the statement will be run on.
+        engine.0.park(session);
+        let statement = Gate::new(1 << 20).unwrap().check_now(&sql.into()).unwrap();
+        let stop = Stop::default();
+        let run = Run {
+            statement: &statement,
+            parameters: &Parameters::default(),
+            snapshot: &Snapshot::default(),
+            caller: &Caller::local(),
+            limits: &Limits { timeout: Duration::from_secs(60), rows_max: None },
+            stop: &stop,
+        };
+        let Ok(mut rows) = engine.execute(run) else { panic!("fails before its first rows: {sql}") };
+        let mut count = rows.next_batch()?.unwrap().num_rows();
+        meddle(&interrupter, &stop);
+        while let Some(batch) = rows.next_batch()? {
+            count += batch.num_rows();
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn a_failure_that_was_told_as_an_interruption_is_told_as_itself() {
+        let failure = |outcome: Result<usize, Error>| match outcome {
+            Err(Error::Statement { message }) => message,
+            other => panic!("{other:?}"),
+        };
+        let told = failure(end_of(FAILS_LATE, |_, _| {}));
+        assert!(told.contains("Could not convert string 'x'"), "{told}");
+        // As DuckDB does to the other threads of a statement when one of them fails.
+        assert_eq!(failure(end_of(FAILS_LATE, |interrupter, _| interrupter.interrupt())), told);
+    }
+
+    #[test]
+    fn an_interruption_that_was_asked_for_is_told_as_what_asked() {
+        let timeout = end_of(FAILS_LATE, |_, stop| stop.ask(StopReason::Timeout));
+        assert!(matches!(timeout, Err(Error::Timeout(_))), "{timeout:?}");
+        // Nothing else failed: then there is no cause to be found.
+        assert_eq!(end_of(FAILS_NOT, |_, _| {}).unwrap(), 200_000);
+        let unasked = end_of(FAILS_NOT, |interrupter, _| interrupter.interrupt());
+        assert!(matches!(unasked, Err(Error::Cancelled)), "{unasked:?}");
     }
 }
