@@ -176,16 +176,78 @@ mod tests {
     use std::time::Duration;
 
     use kit::Role;
+    use kit::testing::TestServer;
     use prometheus_client::registry::Registry;
-    use proto::v1::{Field, Manifest};
+    use proto::v1::catalog_client::CatalogClient;
+    use proto::v1::storage_client::StorageClient;
+    use proto::v1::{Field, ListDatasetsRequest, Manifest, PutRequest, PutStart, RegisterRequest, put_request::Part};
+    use tempfile::TempDir;
+    use url::Url;
 
     use super::*;
+    use crate::gate::Gate;
     use crate::metrics::Metrics;
 
     #[test]
     fn distances_count_edits() {
         for (a, b, edits) in [("workers", "wrkers", 1), ("", "abc", 3), ("kitten", "sitting", 3), ("a", "a", 0)] {
             assert_eq!(distance(a, b), edits, "{a} {b}");
+        }
+    }
+
+    fn reader(grants: &[&str]) -> Caller {
+        let grants = grants.iter().map(|grant| (*grant).to_owned()).collect();
+        Caller { tenant: "t".into(), role: Role::Reader, grants }
+    }
+
+    fn nothing_known() -> Known {
+        Known::new(kit::Health::new(), Metrics::register(&mut Registry::default()))
+    }
+
+    fn snapshots(known: Known, catalogd: &Url, storaged: &Url) -> Snapshots {
+        let channel = |url| kit::grpc::channel(url).unwrap();
+        let resolver = Resolver::start(channel(catalogd), 1 << 20, Duration::from_secs(5));
+        Snapshots::new(known, resolver, Locations::new(channel(storaged), 1 << 20))
+    }
+
+    /// A catalogd over a storaged of its own.
+    struct Peers {
+        catalogd: TestServer,
+        storaged: TestServer,
+        folder: TempDir,
+    }
+
+    impl Peers {
+        async fn start() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let config =
+                storaged::Config { data_dir: folder.path().join("objects"), fsync: false, ..Default::default() };
+            let storaged = TestServer::start(|listener, shutdown| storaged::serve(config, listener, shutdown)).await;
+            let config = catalogd::Config { storaged_url: storaged.url(), ..Default::default() };
+            let catalogd = TestServer::start(|listener, shutdown| catalogd::serve(config, listener, shutdown)).await;
+            Peers { catalogd, storaged, folder }
+        }
+
+        /// Makes a dataset of each name.
+        async fn register(&self, names: &[&str]) {
+            let file = self.folder.path().join("one.parquet").display().to_string();
+            let connection = duck::Database::open_in_memory(&[]).unwrap().connect().unwrap();
+            let target = duck::quote_literal(&file);
+            connection.execute_batch(&format!("COPY (SELECT 1 AS id) TO {target} (FORMAT parquet)")).unwrap();
+            let start = Part::Start(PutStart { key: "one.parquet".into(), ..PutStart::default() });
+            let parts = [start, Part::Chunk(std::fs::read(&file).unwrap().into())];
+            let messages = parts.map(|part| PutRequest { part: Some(part) });
+            let mut storage = StorageClient::new(kit::grpc::channel(&self.storaged.url()).unwrap());
+            storage.put(futures::stream::iter(messages)).await.unwrap();
+            let mut catalog = CatalogClient::new(kit::grpc::channel(&self.catalogd.url()).unwrap());
+            while catalog.list(ListDatasetsRequest::default()).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+            for name in names {
+                let keys = vec!["one.parquet".to_owned()];
+                let request = RegisterRequest { name: (*name).to_owned(), keys, ..RegisterRequest::default() };
+                catalog.register(request).await.unwrap();
+            }
         }
     }
 
@@ -202,16 +264,14 @@ mod tests {
     #[tokio::test]
     async fn what_a_caller_may_not_read_is_refused_unasked_and_not_hinted_at() {
         let nobody = "http://127.0.0.1:1".parse().unwrap();
-        let channel = || kit::grpc::channel(&nobody).unwrap();
-        let known = Known::new(kit::Health::new(), Metrics::register(&mut Registry::default()));
+        let known = nothing_known();
         for name in ["wages", "workers"] {
             let field = Field { name: "id".into(), r#type: "BIGINT".into(), ..Field::default() };
             let manifest = Manifest { name: name.into(), version: 1, fields: vec![field], ..Manifest::default() };
             known.learn(manifest).unwrap();
         }
-        let resolver = Resolver::start(channel(), 1 << 20, Duration::from_secs(5));
-        let snapshots = Snapshots::new(known, resolver, Locations::new(channel(), 1 << 20));
-        let reader = Caller { tenant: "t".into(), role: Role::Reader, grants: ["workers".to_owned()].into() };
+        let snapshots = snapshots(known, &nobody, &nobody);
+        let reader = reader(&["workers"]);
         // catalogd is not there: whatever asked it would be another error.
         for (named, hinted) in [("wages", None), ("wage", None), ("worker", Some("workers"))] {
             match snapshots.take(&reading(named), &reader).await {
@@ -221,5 +281,30 @@ mod tests {
             assert!(snapshots.held_by(&reading(named), &reader).is_none());
         }
         assert!(matches!(snapshots.take(&reading("workers"), &reader).await, Err(Error::Peer { .. })));
+    }
+
+    #[tokio::test]
+    async fn what_there_is_is_what_the_caller_may_read() {
+        let peers = Peers::start().await;
+        peers.register(&["jobs", "wages", "workers"]).await;
+        let snapshots = snapshots(nothing_known(), &peers.catalogd.url(), &peers.storaged.url());
+        let show_tables = Gate::new(1 << 20).unwrap().check_now(&"SHOW TABLES".into()).unwrap();
+        let all: &[&str] = &["jobs", "wages", "workers"];
+        // An admin first: what it has made known here is nothing to the others.
+        for (caller, may_read) in [
+            (Caller::local(), all),
+            (reader(&["workers", "jobs"]), &["jobs", "workers"]),
+            (reader(&["wages", "nothing"]), &["wages"]),
+            (reader(&["wage", "w*"]), &[]),
+            (reader(&[]), &[]),
+            (reader(&["*"]), all),
+        ] {
+            let names = |datasets: &[Arc<Dataset>]| datasets.iter().map(|d| d.name.clone()).collect::<Vec<_>>();
+            assert_eq!(names(&snapshots.all(&caller).await.unwrap()), may_read, "{caller:?}");
+            let snapshot = snapshots.take(&show_tables, &caller).await.unwrap();
+            assert!(snapshot.is_everything);
+            let bound: Vec<_> = snapshot.relations.into_iter().map(|relation| relation.dataset).collect();
+            assert_eq!(names(&bound), may_read, "{caller:?}");
+        }
     }
 }
