@@ -32,6 +32,8 @@ struct Position {
     epoch: String,
     /// The names told since a `reset`: at `synced`, all others are gone.
     since_reset: Option<HashSet<String>>,
+    /// Whether the Watch that runs has told all there was to tell.
+    is_followed: bool,
     refreshed: Option<Instant>,
 }
 
@@ -43,6 +45,7 @@ impl Follower {
                 let outcome = self.watch(&mut position).await;
                 let reason = outcome.err().unwrap_or_else(|| "the stream ended".into());
                 tracing::debug!(%reason, "watch broke off");
+                position.is_followed = false;
                 self.health.set("catalog", Status::Degraded, "catalogd's Watch broke off: asking again");
                 if position.refreshed.is_none_or(|at| at.elapsed() >= self.refresh_every) {
                     self.refresh(&mut position).await;
@@ -98,7 +101,8 @@ impl Follower {
                 if let Some(told) = position.since_reset.take() {
                     self.known.retain(&told);
                 }
-                self.health.set("catalog", Status::Ok, "following catalogd");
+                position.is_followed = true;
+                self.report(position);
             }
             None => {}
         }
@@ -120,10 +124,16 @@ impl Follower {
                         Outcome::NotFound(_) => {}
                     }
                 }
-                self.health.set("catalog", Status::Ok, "polling catalogd");
+                self.report(position);
             }
             Err(error) => self.unreachable(&error),
         }
+    }
+
+    /// catalogd has answered. A Watch that says nothing while nothing happens is as good as any.
+    fn report(&self, position: &Position) {
+        let words = if position.is_followed { "following catalogd" } else { "polling catalogd" };
+        self.health.set("catalog", Status::Ok, words);
     }
 
     fn unreachable(&self, error: &Error) {

@@ -132,14 +132,35 @@ async fn a_catalogd_that_was_restarted_is_followed_from_the_beginning() {
     platform.until_known(2).await;
 }
 
+/// Questions that catalogd was asked.
+async fn resolved(platform: &Platform) -> u64 {
+    let metrics = platform.http.get(platform.catalogd.url().join("metrics").unwrap()).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let counts = metrics.lines().filter(|line| line.starts_with("http_requests_total{"));
+    let counts = counts.filter(|line| line.contains("CatalogInternal"));
+    counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_watch_is_made_sure_of() {
-    let (platform, relay) = relayed(Duration::from_millis(500)).await;
-    platform.register("workers", WORKERS).await;
-    platform.until_known(2).await;
-    until_it_says(&platform, "polling catalogd").await;
-    drop(relay);
+async fn a_silent_watch_is_made_sure_of_and_is_well() {
+    let mut relay = None;
+    let platform = Platform::start_with(|config| {
+        config.catalogd_url = relay.insert(Relay::to(&config.catalogd_url)).url();
+        config.refresh_every = Duration::from_millis(200);
+        config.resolve_timeout = Duration::from_millis(500);
+    })
+    .await;
+    let relay = relay.unwrap();
+    until_it_says(&platform, "following catalogd").await;
+    let before = resolved(&platform).await;
+    // Nothing happens, and so nothing is told: it is asked for, and found to be so.
+    until("three questions", || async { (resolved(&platform).await >= before + 3).then_some(()) }).await;
+    let catalog = platform.json("health").await["components"]["catalog"].take();
+    assert_eq!(catalog, json!({ "status": "ok", "detail": "following catalogd" }));
+    relay.stall();
     until_it_says(&platform, "catalogd cannot be reached").await;
+    relay.lead_to(&platform.catalogd.url());
+    until_it_says(&platform, "following catalogd").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
