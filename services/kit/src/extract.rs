@@ -92,6 +92,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// No query string: on a route without parameters one is refused by its name, as [`Query`] does, so
+/// that a typo never passes silently.
+#[derive(Debug)]
+pub struct NoQuery;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match form_pairs(parts.uri.query().unwrap_or_default()).next() {
+            None => Ok(NoQuery),
+            Some((name, _)) => Err(Problem::invalid(format!("query parameter {name}: this route takes none"))),
+        }
+    }
+}
+
 fn form_pairs(text: &str) -> url::form_urlencoded::Parse<'_> {
     url::form_urlencoded::parse(text.as_bytes())
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use kit::extract::Json;
+use kit::extract::{Json, NoQuery};
 use kit::{Caller, Problem};
 
 use super::wire;
@@ -27,6 +27,7 @@ use crate::catalog::{Catalog, Registration};
 pub(super) async fn register(
     State(catalog): State<Catalog>,
     caller: Caller,
+    _: NoQuery,
     Json(body): Json<wire::Register>,
 ) -> Result<(StatusCode, axum::Json<wire::Registered>), Problem> {
     let wanted = Registration::try_from(body)?;

@@ -23,7 +23,7 @@ pub(crate) struct Platform {
 
 pub(crate) struct Catalogd {
     pub(crate) server: TestServer,
-    http: Client,
+    pub(crate) http: Client,
 }
 
 /// Tries until it holds: what happens in the background has no other sign.

@@ -21,6 +21,11 @@ async fn names_fields_and_limits_that_are_not_valid_are_refused() {
         let (status, problem) = catalogd.post(body).await;
         assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_argument")), "{problem}");
     }
+    let body = json!({ "name": "a", "objects": [{ "key": "a" }] });
+    let stray = catalogd.http.post(catalogd.url("v1/catalog/register?op=replace")).json(&body).send().await.unwrap();
+    assert_eq!(stray.status(), StatusCode::BAD_REQUEST);
+    let problem: serde_json::Value = stray.json().await.unwrap();
+    assert_eq!(problem["detail"], "query parameter op: this route takes none");
     for path in [
         "v1/catalog/datasets?limit=100000",
         "v1/catalog/datasets?limit=x",

@@ -1,5 +1,10 @@
 //! What goes wrong is said the same way everywhere.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
 use crate::service::{send, start};
 
 #[tokio::test]
@@ -87,4 +92,62 @@ async fn requests_are_counted_by_route() {
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_parameter_where_there_is_none_is_named() {
+    let (server, _) = start(|_| {}).await;
+    let answer = send(server.address(), "GET", "/takes-nothing?a%20b=c&d", &[], "").await;
+    assert_eq!((answer.status, &answer.json()["code"]), (400, &"invalid_argument".into()));
+    assert_eq!(answer.json()["detail"], "query parameter a b: this route takes none");
+    for target in ["/takes-nothing", "/takes-nothing?"] {
+        assert_eq!(send(server.address(), "GET", target, &[], "").await.body, "nothing", "{target}");
+    }
+}
+
+/// What this thread logs, one JSON object a line.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// The lines with this message.
+    fn saying(&self, message: &str) -> Vec<Value> {
+        let bytes = self.0.lock().unwrap();
+        let lines = serde_json::Deserializer::from_slice(&bytes).into_iter::<Value>().map(Result::unwrap);
+        lines.filter(|line| line["message"] == message).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_logged_once_with_the_ids_that_its_request_came_with() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+    // The server's tasks run on this thread too.
+    let _here = tracing::subscriber::set_default(subscriber.finish());
+    let (server, _) = start(|_| {}).await;
+    let trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    send(server.address(), "GET", "/fails", &["x-request-id: r-1", trace], "").await;
+    send(server.address(), "GET", "/panics", &["x-request-id: r-2"], "").await;
+    send(server.address(), "GET", "/nothing", &["x-request-id: r-3"], "").await;
+    let lines = log.saying("request failed");
+    let told = |line: &Value, key: &str| line[key].as_str().map(str::to_owned);
+    let ids: Vec<_> = lines.iter().map(|line| (told(line, "request_id"), told(line, "trace_id"))).collect();
+    let trace_id = Some("0af7651916cd43dd8448eb211c80319c".to_owned());
+    assert_eq!(ids, [(Some("r-1".into()), trace_id), (Some("r-2".into()), None)], "a refusal is no failure");
+    let (code, causes) = (told(&lines[0], "code"), told(&lines[0], "causes"));
+    assert_eq!(
+        (told(&lines[0], "level"), code, causes),
+        (Some("ERROR".into()), Some("bad_gateway".into()), Some("disk on fire".into()))
+    );
 }

@@ -7,10 +7,10 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::routing::{get, post};
 use futures::stream;
-use kit::extract::Json;
+use kit::extract::{Json, NoQuery};
 use kit::server::{HttpConfig, Service};
 use kit::testing::TestServer;
-use kit::{Caller, context};
+use kit::{Caller, Code, Problem, context};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -47,6 +47,11 @@ pub(crate) async fn start(change: impl FnOnce(&mut HttpConfig)) -> (TestServer, 
         .route("/id", get(|| async { context::request_id().unwrap_or_default() }))
         .route("/caller", get(|caller: Caller| async move { caller.tenant.to_string() }))
         .route("/panics", get(panics))
+        .route(
+            "/fails",
+            get(|| async { Err::<(), _>(Problem::new(Code::BadGateway, "no answer").with_source("disk on fire")) }),
+        )
+        .route("/takes-nothing", get(|_: NoQuery| async { "nothing" }))
         .route("/reads", post(|body: Bytes| async move { body.len().to_string() }))
         .route(
             "/waits",

@@ -1,7 +1,7 @@
 //! `POST /v1/sql/explain`
 
 use axum::extract::State;
-use kit::extract::Json;
+use kit::extract::{Json, NoQuery};
 use kit::{Caller, Problem};
 use serde::Deserialize;
 
@@ -22,6 +22,7 @@ const PLAN_BYTES_MAX: usize = 16 << 20;
 pub(super) async fn explain(
     State(service): State<Service>,
     caller: Caller,
+    _: NoQuery,
     Json(request): Json<ExplainRequest>,
 ) -> Result<axum::Json<ExplainAnswer>, Problem> {
     let (first, rest) = service.run(request.query()?, caller).await?;

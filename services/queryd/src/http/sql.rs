@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use kit::extract::Json;
+use kit::extract::{Json, NoQuery};
 use kit::{Caller, Problem};
 
 use super::wire::SqlRequest;
@@ -24,6 +24,7 @@ use crate::service::Service;
 pub(super) async fn run(
     State(service): State<Service>,
     caller: Caller,
+    _: NoQuery,
     headers: HeaderMap,
     Json(request): Json<SqlRequest>,
 ) -> Result<Response, Problem> {
@@ -37,8 +38,9 @@ pub(super) async fn run(
 pub(super) async fn run_short(
     service: State<Service>,
     caller: Caller,
+    no_query: NoQuery,
     headers: HeaderMap,
     request: Json<SqlRequest>,
 ) -> Result<Response, Problem> {
-    run(service, caller, headers, request).await
+    run(service, caller, no_query, headers, request).await
 }

@@ -122,6 +122,15 @@ async fn errors_of_the_statement_are_duckdbs_own_words() {
         assert_eq!((status, &body["code"]), (400, &json!("invalid_argument")), "{sql}: {body}");
         assert!(body["detail"].to_string().contains(words), "{sql}: {body}");
     }
+    for path in ["v1/sql?timeout=1", "sql?timeout=1", "v1/sql/explain?timeout=1", "v1/sql/schema?timeout=1"] {
+        let answer = match path.contains("schema") {
+            true => platform.http.get(platform.queryd.url().join(path).unwrap()).send().await.unwrap(),
+            false => platform.post(path, &json!({ "sql": "SELECT 1" })).send().await.unwrap(),
+        };
+        assert_eq!(answer.status(), 400, "{path}");
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert!(body["detail"].as_str().unwrap().starts_with("query parameter timeout: "), "{path}: {body}");
+    }
     let (status, body) = platform.ask(json!({ "sql": "SELECT 1", "max_row": 1 })).await;
     assert!(status == 400 && body["detail"].to_string().contains("max_row"), "{body}");
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
+use kit::extract::NoQuery;
 use kit::{Caller, Problem};
 
 use super::path::RawKey;
@@ -28,6 +29,7 @@ pub(crate) async fn delete(
     State(space): State<Arc<Space>>,
     caller: Caller,
     RawKey(key): RawKey,
+    _: NoQuery,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     space.delete(&caller, &key, &condition(&headers)?).await?;

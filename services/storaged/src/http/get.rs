@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use kit::extract::NoQuery;
 use kit::{Caller, Problem};
 
 use super::path::RawKey;
@@ -43,6 +44,7 @@ pub(crate) async fn get(
     State(space): State<Arc<Space>>,
     caller: Caller,
     RawKey(key): RawKey,
+    _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let read = read(&headers, &Method::GET)?;
@@ -70,6 +72,7 @@ pub(crate) async fn head(
     State(space): State<Arc<Space>>,
     caller: Caller,
     RawKey(key): RawKey,
+    _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let read = read(&headers, &Method::HEAD)?;

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, TryStreamExt};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, StatusCode};
+use kit::extract::NoQuery;
 use kit::{Caller, Problem};
 
 use super::path::RawKey;
@@ -44,6 +45,7 @@ pub(crate) async fn put(
     State(space): State<Arc<Space>>,
     caller: Caller,
     RawKey(key): RawKey,
+    _: NoQuery,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();

@@ -1,9 +1,9 @@
 //! Listings.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::harness::{Backend, Storage, refusal};
+use crate::harness::{Backend, Storage, json, refusal};
 
 fn texts(array: &Value) -> Vec<String> {
     let text = |item: &Value| item.get("key").unwrap_or(item).as_str().unwrap().to_owned();
@@ -82,6 +82,15 @@ pub(crate) async fn parameters_are_checked(storage: &Storage) {
         let answer = storage.http.get(format!("{}v1/storage?{query}", storage.server.url())).send().await.unwrap();
         assert_eq!(refusal(answer).await, (400, "invalid_argument".into()), "{query}");
     }
+    for method in [Method::PUT, Method::GET, Method::HEAD, Method::DELETE] {
+        let answer = storage.request(method.clone(), "query?versionId=1&a=b").send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{method}");
+        if method != Method::HEAD {
+            let detail = json(answer).await["detail"].take();
+            assert_eq!(detail, "query parameter versionId: this route takes none", "{method}");
+        }
+    }
+    assert_eq!(storage.get("query").await.status(), StatusCode::NOT_FOUND, "nothing was written");
     let wrong = storage.http.post(format!("{}v1/storage", storage.server.url())).send().await.unwrap();
     assert_eq!(wrong.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
