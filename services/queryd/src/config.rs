@@ -50,6 +50,8 @@ pub struct Config {
     /// The longest that a statement may ask for.
     #[serde(with = "humantime_serde")]
     pub timeout_max: Duration,
+    /// Datasets of one page of the schema, which is also the default.
+    pub list_limit_max: usize,
     /// Bytes of statements whose verdict is remembered.
     pub gate_cache_bytes: u64,
     /// Bytes of one piece of an answer on its way to the client.
@@ -113,6 +115,7 @@ impl Default for Config {
             queue_timeout: Duration::from_secs(10),
             timeout_default: Duration::from_secs(30),
             timeout_max: Duration::from_secs(600),
+            list_limit_max: 1_000,
             gate_cache_bytes: 64 << 20,
             piece_bytes: 256 << 10,
             pieces_max: 4,
@@ -132,6 +135,7 @@ impl ServiceConfig for Config {
 
     fn validate(&self) -> Result<(), String> {
         let positive = [
+            ("list_limit_max", self.list_limit_max),
             ("pieces_max", self.pieces_max),
             ("piece_bytes", self.piece_bytes),
             ("peer_message_bytes_max", self.peer_message_bytes_max),

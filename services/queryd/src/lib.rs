@@ -84,6 +84,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         executor: OnceLock::new(),
         timeout_default: config.timeout_default,
         timeout_max: config.timeout_max,
+        list_limit_max: config.list_limit_max,
     });
     let opening = open_engine(config.clone(), locations, service.clone(), health.clone(), metrics);
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(opening));

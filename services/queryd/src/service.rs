@@ -13,7 +13,7 @@ use crate::encode::Format;
 use crate::engine::{Limits, Parameters};
 use crate::error::Error;
 use crate::executor::{Answer, Executor, Job, Piece};
-use crate::gate::{Explain, Gate, Statement};
+use crate::gate::{Explain, Gate, Statement, is_dataset_name};
 
 /// A statement as it came, already of valid form.
 #[derive(Debug)]
@@ -27,6 +27,13 @@ pub(crate) struct Query {
     pub(crate) explain: Option<Explain>,
 }
 
+/// A part of what there is, by name.
+pub(crate) struct Page {
+    pub(crate) datasets: Vec<Arc<Dataset>>,
+    /// Where the next one starts; `None`: nowhere.
+    pub(crate) next_cursor: Option<String>,
+}
+
 /// Shared by the handlers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Service(Arc<Parts>);
@@ -38,6 +45,7 @@ pub(crate) struct Parts {
     pub(crate) executor: OnceLock<Executor>,
     pub(crate) timeout_default: Duration,
     pub(crate) timeout_max: Duration,
+    pub(crate) list_limit_max: usize,
 }
 
 impl Service {
@@ -95,9 +103,28 @@ impl Service {
         }
     }
 
-    /// Every dataset that the caller may read.
-    pub(crate) async fn datasets(&self, caller: &Caller) -> Result<Vec<Arc<Dataset>>, Error> {
-        self.0.snapshots.all(caller).await
+    /// Every dataset that the caller may read, `limit` of them after `cursor`.
+    pub(crate) async fn datasets(
+        &self,
+        caller: &Caller,
+        limit: Option<usize>,
+        cursor: Option<&str>,
+    ) -> Result<Page, Error> {
+        let max = self.0.list_limit_max;
+        let limit = limit.filter(|limit| *limit > 0).unwrap_or(max);
+        if limit > max {
+            return Err(Error::Invalid(format!("limit: at most {max} (list_limit_max)")));
+        }
+        let last = cursor.filter(|cursor| !cursor.is_empty());
+        if last.is_some_and(|last| !is_dataset_name(last)) {
+            return Err(Error::Invalid("cursor: not one of ours".into()));
+        }
+        let mut datasets = self.0.snapshots.all(caller).await?;
+        datasets.retain(|dataset| last.is_none_or(|last| dataset.name.as_str() > last));
+        let more = datasets.len() > limit;
+        datasets.truncate(limit);
+        let next_cursor = datasets.last().filter(|_| more).map(|dataset| dataset.name.clone());
+        Ok(Page { datasets, next_cursor })
     }
 
     fn limits(&self, query: &Query) -> Result<Limits, Error> {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use duck::Value as Parameter;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::catalog::Dataset;
 use crate::encode::Format;
 use crate::engine::Parameters;
 use crate::error::Error;
 use crate::gate::Explain;
-use crate::service::Query;
+use crate::service::{Page, Query};
 
 /// A statement to run.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -116,11 +116,31 @@ fn parameter(value: Value) -> Result<Parameter, Error> {
     })
 }
 
+/// Which page of the datasets.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SchemaQuery {
+    /// Datasets at most.
+    pub(super) limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    pub(super) cursor: Option<String>,
+}
+
 /// What there is to query.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SchemaAnswer {
     /// In the order of their names.
-    pub(super) datasets: Vec<DatasetEntry>,
+    datasets: Vec<DatasetEntry>,
+    /// `null` on the last page.
+    next_cursor: Option<String>,
+}
+
+impl From<Page> for SchemaAnswer {
+    fn from(page: Page) -> Self {
+        let datasets = page.datasets.iter().map(|dataset| dataset.as_ref().into());
+        SchemaAnswer { datasets: datasets.collect(), next_cursor: page.next_cursor }
+    }
 }
 
 /// A dataset.

@@ -68,6 +68,36 @@ async fn the_schema_is_there_for_tools() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_schema_comes_in_pages() {
+    let platform = Platform::start_with(|config| config.list_limit_max = 3).await;
+    for name in ["d", "b", "a", "c"] {
+        platform.register(name, JOBS).await;
+    }
+    let page = |query: &str| {
+        let path = format!("v1/sql/schema?{query}");
+        let platform = &platform;
+        async move {
+            let page = platform.json(&path).await;
+            let datasets = page["datasets"].as_array().unwrap_or_else(|| panic!("{page}"));
+            let names: Vec<_> = datasets.iter().map(|dataset| dataset["name"].as_str().unwrap().to_owned()).collect();
+            (names.concat(), page["next_cursor"].clone())
+        }
+    };
+    assert_eq!(page("").await, ("abc".into(), json!("c")));
+    assert_eq!(page("cursor=c").await, ("d".into(), json!(null)));
+    assert_eq!(page("limit=2").await, ("ab".into(), json!("b")));
+    assert_eq!(page("limit=2&cursor=b").await, ("cd".into(), json!(null)), "an end that fills its page");
+    // The cursor is a place, not a dataset that has to stand.
+    platform.delete("b").await;
+    assert_eq!(page("limit=1&cursor=b").await, ("c".into(), json!("c")));
+    assert_eq!(page("cursor=d").await, (String::new(), json!(null)));
+    for invalid in ["limit=4", "limit=-1", "limit=x", "cursor=Not%20Ours", "page=2"] {
+        let url = platform.queryd.url().join(&format!("v1/sql/schema?{invalid}")).unwrap();
+        assert_eq!(platform.http.get(url).send().await.unwrap().status(), 400, "{invalid}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dataset_without_rows_has_its_columns() {
     let platform = Platform::start().await;
     platform.register("nobody", &format!("{WORKERS} WHERE false")).await;
