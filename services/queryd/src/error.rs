@@ -47,6 +47,9 @@ pub enum Error {
     /// The engine ran out of the memory it may use.
     #[error("the statement needs more memory than it may use (memory_limit_bytes)")]
     OutOfMemory,
+    /// The temp folder ran out of room.
+    #[error("there is no room left for what does not fit into memory (temp_dir)")]
+    NoSpace,
     /// A result of a type that the format asked for has not.
     #[error("{0}")]
     Unencodable(String),
@@ -109,6 +112,7 @@ impl ServiceError for Error {
                 _ => Code::Internal,
             },
             Error::OutOfMemory => Code::ResourceExhausted,
+            Error::NoSpace => Code::InsufficientStorage,
             Error::Timeout(_) => Code::DeadlineExceeded,
             Error::Cancelled | Error::Starting => Code::Unavailable,
             Error::Overloaded { .. } => Code::Overloaded,
@@ -123,7 +127,7 @@ impl ServiceError for Error {
 
     fn public_detail(&self) -> String {
         match self {
-            Error::Timeout(_) | Error::Starting | Error::Overloaded { .. } => self.to_string(),
+            Error::Timeout(_) | Error::Starting | Error::Overloaded { .. } | Error::NoSpace => self.to_string(),
             Error::Engine { .. } if self.code() == Code::BadGateway => {
                 "a dataset's objects could not be read".to_owned()
             }

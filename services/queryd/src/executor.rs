@@ -241,7 +241,7 @@ impl Inner {
                 self.metrics.ended(match &error {
                     Error::Timeout(_) => "timeout",
                     Error::Cancelled => "abandoned",
-                    Error::Engine { .. } | Error::Internal(_) => "failed",
+                    Error::Engine { .. } | Error::NoSpace | Error::Internal(_) => "failed",
                     _ => "refused",
                 });
                 outlet.close(Err(error));

@@ -6,6 +6,8 @@ use duck::ErrorKind;
 use crate::engine::{Stop, StopReason};
 use crate::error::Error;
 
+/// The system's words for a full disk: a statement writes nothing but to the temp folder.
+const DISK_IS_FULL: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
 /// Longest message that is passed on.
 const MESSAGE_BYTES_MAX: usize = 4_096;
 
@@ -43,6 +45,7 @@ pub(super) fn statement_error(error: duck::Error, root: &str, stop: &Stop) -> Er
             Error::Refused("the statement reaches for what is not allowed here".into())
         }
         ErrorKind::OutOfMemory => Error::OutOfMemory,
+        ErrorKind::Io if DISK_IS_FULL.iter().any(|words| error.message.contains(words)) => Error::NoSpace,
         kind => Error::Engine { kind, message: error.message },
     }
 }
@@ -85,6 +88,32 @@ fn find_place(text: &str, root: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_temp_folder_is_no_fault_of_the_datasets() {
+        use kit::{Code, Problem};
+
+        let folder = tempfile::tempdir().unwrap();
+        // Whatever is written to one of DuckDB's temporary files meets a full disk.
+        for size in ["DEFAULT", "S32K", "S64K", "S96K", "S128K", "S160K", "S192K", "S224K"] {
+            for number in 0..4 {
+                let name = format!("duckdb_temp_storage_{size}-{number}.tmp");
+                std::os::unix::fs::symlink("/dev/full", folder.path().join(name)).unwrap();
+            }
+        }
+        // Not locked, as a locked one opens no link that leads elsewhere.
+        let folder = folder.path().to_str().unwrap();
+        let settings = [("memory_limit", "100MB"), ("temp_directory", folder), ("threads", "2")];
+        let connection = duck::Database::open_in_memory(&settings).unwrap().connect().unwrap();
+        let sql = "SELECT sum(length(s)) FROM (SELECT hash(range) AS h, repeat('x', 50) || range AS s \
+                   FROM range(3000000) ORDER BY h OFFSET 1)";
+        let told = connection.execute_batch(sql).unwrap_err();
+        assert!(told.message.contains(folder), "it was the temp folder: {told}");
+        let problem = Problem::from(statement_error(told, "/data/datasets/", &Stop::default()));
+        assert_eq!((problem.code, problem.code.http_status().as_u16()), (Code::InsufficientStorage, 507));
+        assert!(problem.detail.contains("temp_dir") && !problem.detail.contains('/'), "{problem}");
+    }
 
     #[test]
     fn messages_lose_where_objects_lie_and_keep_the_rest() {
