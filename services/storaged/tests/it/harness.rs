@@ -38,13 +38,18 @@ pub(crate) struct Storage {
 
 impl Storage {
     pub(crate) async fn start(backend: Backend) -> Self {
-        let _already_set = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempfile::tempdir().unwrap();
         let s3 = match backend {
             Backend::Local => None,
             Backend::Moto => Some(S3Server::moto().unwrap()),
             Backend::Rclone => Some(S3Server::rclone().unwrap()),
         };
+        Self::start_on(backend, s3, |_| {}).await
+    }
+
+    /// With the configuration of S3 changed.
+    pub(crate) async fn start_on(backend: Backend, s3: Option<S3Server>, change: impl FnOnce(&mut S3Config)) -> Self {
+        let _already_set = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
         let mut config = Config {
             data_dir: folder.path().join("data"),
             max_object_bytes: OBJECT_BYTES_MAX,
@@ -60,6 +65,7 @@ impl Storage {
                 part_bytes: 5 << 20,
                 ..S3Config::default()
             };
+            change(&mut config.s3);
         }
         let server = TestServer::start(|listener, shutdown| storaged::serve(config, listener, shutdown)).await;
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(PATIENCE).build().unwrap();
