@@ -34,9 +34,20 @@ fn a_file_becomes_a_dataset_and_an_answer() {
     assert!(listed.lines().nth(2).unwrap().starts_with("_2024_crew        3     5  "), "{listed}");
     let shown = platform.ok(&["datasets", "_2024_crew"]);
     assert!(shown.starts_with("_2024_crew version 3: 5 rows, ") && shown.contains("pay   DOUBLE"), "{shown}");
-    assert_eq!(platform.ok(&["datasets", "_2024_crew", "--versions"]).lines().count(), 5);
+    let versions = platform.ok(&["datasets", "_2024_crew", "--versions"]);
+    let created: Vec<_> = versions.lines().map(|line| line.split_whitespace().last().unwrap()).collect();
+    assert_eq!((created.len(), created[0]), (5, "created"), "{versions}");
+    // A head, a rule, and the newest first.
+    assert!(created[2..].iter().all(|text| is_rfc3339_in_utc(text)), "{versions}");
+    assert!(created[2..].is_sorted_by(|newer, older| newer >= older), "{versions}");
     assert_eq!(platform.ok(&["datasets", "_2024_crew", "--delete"]), "");
     assert_eq!(platform.ok(&["datasets", "--json"]), "");
+}
+
+/// `2024-02-29T10:20:30.500Z`
+fn is_rfc3339_in_utc(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape == "0000-00-00T00:00:00.000Z"
 }
 
 #[test]

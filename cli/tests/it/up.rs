@@ -1,6 +1,6 @@
 //! `lakehouse up`, from its start to what is refused before it.
 
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Stdio;
 
@@ -74,6 +74,20 @@ fn a_service_that_cannot_start_stops_the_platform() {
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("error: storaged failed 5 times within a minute"), "{error}");
+}
+
+#[test]
+fn a_log_that_no_terminal_shows_has_no_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = up(&folder, &["--set", "telemetry.filter=info"]);
+    let mut child = command.env_remove("NO_COLOR").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut of_gateway = log.by_ref().map(Result::unwrap).filter(|line| line.contains("\"gateway\""));
+    let serving = of_gateway.find(|line| line.contains("serving")).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(serving.contains(" INFO ") && serving.contains("serving"), "{serving:?}");
+    assert!(!serving.contains('\x1b'), "{serving:?}");
 }
 
 #[test]
