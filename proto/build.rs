@@ -2,10 +2,11 @@
 
 use std::error::Error;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "lakehouse/v1/storage.proto",
     "lakehouse/v1/catalog.proto",
     "lakehouse/v1/query.proto",
+    "lakehouse/v1/vectors.proto",
     "lakehouse/internal/v1/storage.proto",
     "lakehouse/internal/v1/catalog.proto",
 ];

@@ -36,6 +36,7 @@ fn in_force(place: &Place) -> Result<String, Failure> {
     service(&config.catalogd, Some(loaded), &mut text)?;
     service(&config.ingestd, Some(loaded), &mut text)?;
     service(&config.queryd, Some(loaded), &mut text)?;
+    service(&config.vectord, Some(loaded), &mut text)?;
     Ok(text)
 }
 
@@ -47,6 +48,7 @@ fn defaults() -> Result<String, Failure> {
     service(&catalogd::Config::default(), None, &mut text)?;
     service(&ingestd::Config::default(), None, &mut text)?;
     service(&queryd::Config::default(), None, &mut text)?;
+    service(&vectord::Config::default(), None, &mut text)?;
     Ok(text)
 }
 
@@ -101,6 +103,6 @@ mod tests {
     fn the_defaults_are_every_section() {
         let table: Table = defaults().unwrap().parse().unwrap();
         let sections: Vec<&str> = table.keys().map(String::as_str).collect();
-        assert_eq!(sections, ["catalogd", "gateway", "ingestd", "queryd", "storaged", "telemetry"]);
+        assert_eq!(sections, ["catalogd", "gateway", "ingestd", "queryd", "storaged", "telemetry", "vectord"]);
     }
 }

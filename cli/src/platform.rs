@@ -19,6 +19,7 @@ pub(crate) struct PlatformConfig {
     pub(crate) catalogd: catalogd::Config,
     pub(crate) ingestd: ingestd::Config,
     pub(crate) queryd: queryd::Config,
+    pub(crate) vectord: vectord::Config,
 }
 
 /// Where the services were bound.
@@ -27,6 +28,7 @@ pub(crate) struct Addresses {
     pub(crate) catalogd: SocketAddr,
     pub(crate) ingestd: SocketAddr,
     pub(crate) queryd: SocketAddr,
+    pub(crate) vectord: SocketAddr,
 }
 
 impl PlatformConfig {
@@ -40,12 +42,14 @@ impl PlatformConfig {
             catalogd: loaded.section()?,
             ingestd: loaded.section()?,
             queryd: loaded.section()?,
+            vectord: loaded.section()?,
             loaded,
         };
         let folders = [
             ("storaged.data_dir", "objects", &mut config.storaged.data_dir),
             ("ingestd.spool_dir", "spool", &mut config.ingestd.spool_dir),
             ("queryd.temp_dir", "temp", &mut config.queryd.temp_dir),
+            ("vectord.data_dir", "vectors", &mut config.vectord.data_dir),
         ];
         for (key, name, folder) in folders {
             if !config.loaded.says(key) {
@@ -91,17 +95,20 @@ impl PlatformConfig {
     /// Tells each service where the others are, unless it was told otherwise.
     pub(crate) fn connect(&mut self, at: &Addresses) -> Result<(), Failure> {
         let (storaged, catalogd) = (peer_url(at.storaged)?, peer_url(at.catalogd)?);
-        let (ingestd, queryd) = (peer_url(at.ingestd)?, peer_url(at.queryd)?);
+        let (ingestd, queryd, vectord) = (peer_url(at.ingestd)?, peer_url(at.queryd)?, peer_url(at.vectord)?);
         let peers = [
             ("gateway.storaged_url", &mut self.gateway.storaged_url, &storaged),
             ("gateway.catalogd_url", &mut self.gateway.catalogd_url, &catalogd),
             ("gateway.ingestd_url", &mut self.gateway.ingestd_url, &ingestd),
             ("gateway.queryd_url", &mut self.gateway.queryd_url, &queryd),
+            ("gateway.vectord_url", &mut self.gateway.vectord_url, &vectord),
             ("catalogd.storaged_url", &mut self.catalogd.storaged_url, &storaged),
             ("ingestd.storaged_url", &mut self.ingestd.storaged_url, &storaged),
             ("ingestd.catalogd_url", &mut self.ingestd.catalogd_url, &catalogd),
             ("queryd.storaged_url", &mut self.queryd.storaged_url, &storaged),
             ("queryd.catalogd_url", &mut self.queryd.catalogd_url, &catalogd),
+            ("vectord.storaged_url", &mut self.vectord.storaged_url, &storaged),
+            ("vectord.queryd_url", &mut self.vectord.queryd_url, &queryd),
         ];
         for (key, url, bound) in peers {
             if !self.loaded.says(key) {
@@ -137,6 +144,7 @@ mod tests {
         let config = load(&["queryd.temp_dir=/fast"]);
         assert_eq!(config.storaged.data_dir, Path::new("/d/objects"));
         assert_eq!(config.ingestd.spool_dir, Path::new("/d/spool"));
+        assert_eq!(config.vectord.data_dir, Path::new("/d/vectors"));
         assert_eq!(config.queryd.temp_dir, Path::new("/fast"));
     }
 
@@ -144,10 +152,14 @@ mod tests {
     fn peers_are_where_they_were_bound_unless_told() {
         let mut config = load(&["queryd.catalogd_url=http://catalog:1"]);
         let at = |port| SocketAddr::from(([0, 0, 0, 0], port));
-        config.connect(&Addresses { storaged: at(11), catalogd: at(12), ingestd: at(13), queryd: at(14) }).unwrap();
+        let addresses =
+            Addresses { storaged: at(11), catalogd: at(12), ingestd: at(13), queryd: at(14), vectord: at(15) };
+        config.connect(&addresses).unwrap();
         assert_eq!(config.gateway.queryd_url.as_str(), "http://127.0.0.1:14/");
         assert_eq!(config.catalogd.storaged_url.as_str(), "http://127.0.0.1:11/");
         assert_eq!(config.queryd.catalogd_url.as_str(), "http://catalog:1/");
+        assert_eq!(config.gateway.vectord_url.as_str(), "http://127.0.0.1:15/");
+        assert_eq!(config.vectord.queryd_url.as_str(), "http://127.0.0.1:14/");
         assert_eq!(peer_url("[::]:5".parse().unwrap()).unwrap().as_str(), "http://[::1]:5/");
     }
 

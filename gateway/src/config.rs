@@ -26,9 +26,8 @@ pub struct Config {
     pub ingestd_url: Url,
     /// SQL.
     pub queryd_url: Url,
-    /// Vector indexes; unset: their routes answer 501.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vectord_url: Option<Url>,
+    /// Vector indexes.
+    pub vectord_url: Url,
     /// Embeddings; unset: their routes answer 501.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedd_url: Option<Url>,
@@ -73,7 +72,7 @@ impl Default for Config {
             catalogd_url: loopback_url(3212),
             ingestd_url: loopback_url(3213),
             queryd_url: loopback_url(3214),
-            vectord_url: None,
+            vectord_url: loopback_url(3215),
             embedd_url: None,
             semcached_url: None,
             contextd_url: None,
@@ -97,7 +96,7 @@ impl Config {
             Service::Catalogd => Some(&self.catalogd_url),
             Service::Ingestd => Some(&self.ingestd_url),
             Service::Queryd => Some(&self.queryd_url),
-            Service::Vectord => self.vectord_url.as_ref(),
+            Service::Vectord => Some(&self.vectord_url),
             Service::Embedd => self.embedd_url.as_ref(),
             Service::Semcached => self.semcached_url.as_ref(),
             Service::Contextd => self.contextd_url.as_ref(),

@@ -79,10 +79,11 @@ pub(crate) const ROWS: [Row; 12] = [
 ];
 
 /// Public gRPC: everything else of that kind, `lakehouse.internal` above all, is not forwarded.
-pub(crate) const GRPC: [(&str, Service); 3] = [
+pub(crate) const GRPC: [(&str, Service); 4] = [
     ("lakehouse.v1.Storage", Service::Storaged),
     ("lakehouse.v1.Catalog", Service::Catalogd),
     ("lakehouse.v1.Query", Service::Queryd),
+    ("lakehouse.v1.Vectors", Service::Vectord),
 ];
 
 /// The index of the row of [`ROWS`] that a raw path belongs to.

@@ -14,6 +14,7 @@ mod read_your_writes;
 mod restart;
 mod sql;
 mod sql_formats;
+mod vectors;
 
 use anyhow::Result;
 use futures::FutureExt as _;
@@ -39,7 +40,7 @@ macro_rules! check {
 }
 
 /// Those that restart come last: by then there is something to be found again.
-pub(crate) const CHECKS: [Check; 14] = [
+pub(crate) const CHECKS: [Check; 15] = [
     check!("health", health::run),
     check!("objects", objects::run),
     check!("catalog", catalog::run),
@@ -48,6 +49,7 @@ pub(crate) const CHECKS: [Check; 14] = [
     check!("sql", sql::run),
     check!("sql_formats", sql_formats::run),
     check!("read_your_writes", read_your_writes::run),
+    check!("vectors", vectors::run),
     check!("limits", limits::run),
     check!("hostile_sql", hostile_sql::run),
     check!("gateway", gateway::run),

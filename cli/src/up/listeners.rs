@@ -21,6 +21,7 @@ pub(super) struct Listeners {
     pub(super) catalogd: Bound,
     pub(super) ingestd: Bound,
     pub(super) queryd: Bound,
+    pub(super) vectord: Bound,
 }
 
 impl Listeners {
@@ -31,11 +32,12 @@ impl Listeners {
             catalogd: bind(&config.catalogd).await?,
             ingestd: bind(&config.ingestd).await?,
             queryd: bind(&config.queryd).await?,
+            vectord: bind(&config.vectord).await?,
         })
     }
 
-    pub(super) fn all(&self) -> [&Bound; 5] {
-        [&self.gateway, &self.storaged, &self.catalogd, &self.ingestd, &self.queryd]
+    pub(super) fn all(&self) -> [&Bound; 6] {
+        [&self.gateway, &self.storaged, &self.catalogd, &self.ingestd, &self.queryd, &self.vectord]
     }
 
     pub(super) fn addresses(&self) -> Addresses {
@@ -44,6 +46,7 @@ impl Listeners {
             catalogd: self.catalogd.address,
             ingestd: self.ingestd.address,
             queryd: self.queryd.address,
+            vectord: self.vectord.address,
         }
     }
 }

@@ -4,12 +4,13 @@ use anyhow::{Result, ensure};
 
 use crate::context::Context;
 
-const PATHS: [&str; 4] = ["/v1/storage/{key}", "/v1/catalog/datasets", "/v1/ingest/{name}", "/v1/sql"];
+const PATHS: [&str; 5] =
+    ["/v1/storage/{key}", "/v1/catalog/datasets", "/v1/ingest/{name}", "/v1/sql", "/v1/vectors/index/{name}/search"];
 
 pub(super) async fn run(context: &mut Context) -> Result<()> {
     let http = &context.http;
     let health = http.get("/health").await?.is(200)?;
-    for service in ["storaged", "catalogd", "ingestd", "queryd"] {
+    for service in ["storaged", "catalogd", "ingestd", "queryd", "vectord"] {
         ensure!(health.text().contains(service), "/health does not know {service}: {}", health.text());
     }
     http.get("/health/liveness").await?.is(200)?;

@@ -16,13 +16,21 @@ pub(super) async fn run(context: &mut Context) -> Result<()> {
     http.ingest(&gone, "", data::csv(5)).await?.is(201)?;
     http.delete(&format!("/v1/catalog/datasets/{gone}")).await?.is(204)?;
     http.put(&object, data::noise(7, 100_000)).await?;
+    let vectors = context.name("kept_vectors");
+    let index = json!({ "name": vectors, "dimension": 2, "distance": "l2" });
+    http.post_json("/v1/vectors/index", &index).await?.is(201)?;
+    let items =
+        json!({ "items": [{ "id": "a", "vector": [1, 2], "metadata": { "n": 1 } }, { "id": "b", "vector": [3, 4] }] });
+    http.post_json(&format!("/v1/vectors/index/{vectors}/add"), &items).await?.is(200)?;
     let before = state(context, &name).await?;
+    let nearest = nearest(context, &vectors).await?;
 
     context.terminate_and_launch().await?;
     let http = &context.http;
     let after = state(context, &name).await?;
     ensure!(before == after, "before the restart: {before}\nafter it: {after}");
     ensure!(http.get(&object).await?.is(200)?.body == data::noise(7, 100_000), "the object");
+    ensure!(self::nearest(context, &vectors).await? == nearest, "other answers than {nearest}");
     http.get(&format!("/v1/catalog/datasets/{gone}")).await?.problem(404, "not_found")?;
     let versions = http.rows(&format!("SELECT (SELECT count(*) FROM dataset_at('{name}', 1)), (SELECT count(*) FROM dataset_at('{name}', 2)), (SELECT count(*) FROM {name})")).await?;
     ensure!(versions == [json!([1_000, 1_500, 10])], "the versions: {versions:?}");
@@ -32,6 +40,19 @@ pub(super) async fn run(context: &mut Context) -> Result<()> {
     http.ingest(&name, "mode=append", data::csv(1)).await?.is(200)?;
     ensure!(http.count(&name).await? == 11, "an append after the restart");
     Ok(())
+}
+
+/// What a search finds, once the index is loaded.
+async fn nearest(context: &Context, index: &str) -> Result<Value> {
+    let search = json!({ "vector": [1, 2], "k": 2, "with_vector": true });
+    let path = format!("/v1/vectors/index/{index}/search");
+    loop {
+        let answer = context.http.post_json(&path, &search).await?;
+        if answer.status != 503 {
+            return answer.is(200)?.json();
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The whole catalog, and one dataset in every detail.

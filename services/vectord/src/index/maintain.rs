@@ -1,0 +1,120 @@
+//! What goes on behind an index: linking what is only scanned, snapshots, compaction.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Index;
+use super::commit::Writer;
+use crate::Error;
+
+impl Index {
+    /// Starts what is due and not under way.
+    pub(crate) fn maintain(self: &Arc<Self>) {
+        if self.store.stats().unindexed > 0 && !self.indexing.swap(true, Ordering::AcqRel) {
+            self.shared.tasks.spawn(self.clone().index_waiting());
+        }
+        let due = self
+            .writer
+            .try_lock()
+            .is_ok_and(|writer| writer.bytes_since_snapshot >= self.shared.config.snapshot_after_bytes);
+        if due && self.snapshotting.try_lock().is_ok() {
+            let index = self.clone();
+            self.shared.tasks.spawn(async move {
+                if let Err(error) = index.snapshot().await {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(index = %index.settings.name, error, "no snapshot");
+                }
+            });
+        }
+    }
+
+    async fn index_waiting(self: Arc<Self>) {
+        while !self.shared.stopping.is_cancelled() && !self.removed.is_cancelled() {
+            let index = self.clone();
+            let left = self.shared.maintenance.run(move || index.store.index_some()).await;
+            match left.and_then(|left| left) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(index = %self.settings.name, error = &error as &dyn std::error::Error, "vectors cannot be linked");
+                    break;
+                }
+            }
+        }
+        self.measure();
+        self.indexing.store(false, Ordering::Release);
+        // What came between the last look and the flag.
+        if self.store.stats().unindexed > 0 && !self.shared.stopping.is_cancelled() && self.broken().is_none() {
+            self.maintain();
+        }
+    }
+
+    /// Writes all that is acknowledged into a snapshot, and cuts the log where no snapshot needs it.
+    ///
+    /// # Errors
+    /// What writing met: the log stays as it was.
+    pub(crate) async fn snapshot(self: &Arc<Self>) -> Result<(), Error> {
+        let _alone = self.snapshotting.lock().await;
+        self.writable()?;
+        let writer = self.writer.clone().lock_owned().await;
+        let index = self.clone();
+        // Nothing is applied while the content is written; the wait for the disk is after that.
+        let written = self.shared.maintenance.run(move || {
+            let mut snapshot = writer.snapshots.write(writer.wal.next_lsn())?;
+            index.store.save(&mut snapshot)?;
+            let logged = writer.bytes_since_snapshot;
+            drop(writer);
+            Ok::<_, Error>((snapshot.seal()?, logged))
+        });
+        let (sealed, logged) = written.await??;
+        let mut writer = self.writer.clone().lock_owned().await;
+        let placed = self.shared.maintenance.run(move || {
+            let Writer { wal, snapshots, bytes_since_snapshot } = &mut *writer;
+            *bytes_since_snapshot -= logged;
+            snapshots.checkpoint(sealed, wal)
+        });
+        placed.await??;
+        self.snapshot_ms.store(now_ms(), Ordering::Relaxed);
+        self.shared.metrics.snapshots.inc();
+        // Where too many wait to be copied, a later one does as well.
+        drop(self.shared.snapshots_taken.try_send(self.clone()));
+        Ok(())
+    }
+
+    /// The number of the newest snapshot; `None` where there is none.
+    pub(crate) async fn newest_snapshot(&self) -> Result<Option<u64>, Error> {
+        Ok(self.writer.lock().await.snapshots.newest_first()?.into_iter().next())
+    }
+
+    /// Reclaims what deletes have left.
+    ///
+    /// # Errors
+    /// None but a pool that is full.
+    pub(crate) async fn compact(self: &Arc<Self>) -> Result<(), Error> {
+        let index = self.clone();
+        self.shared
+            .maintenance
+            .run(move || {
+                index.store.compact();
+                index.measure();
+            })
+            .await
+    }
+
+    /// For the end of the service: a snapshot where the log would take long to read.
+    pub(crate) async fn close(self: &Arc<Self>) {
+        let logged = self.writer.lock().await.bytes_since_snapshot;
+        if logged > 0
+            && let Err(error) = self.snapshot().await
+        {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(index = %self.settings.name, error, "no snapshot at the end");
+        }
+    }
+}
+
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,503 @@
+//! All indexes of this service, by name: what the API calls.
+//!
+//! An index is found while others are still being loaded; one that cannot be loaded is reported and takes
+//! nothing else with it. Names and aliases share one space.
+
+mod aliases;
+mod load;
+mod storage;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use kit::grpc::PeerChannel;
+use kit::{Caller, Health};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Error;
+use crate::batch::{self, Batch, NewItem};
+use crate::config::Config;
+use crate::filter::Filter;
+use crate::imports::Imports;
+use crate::index::{Change, Index, IndexInfo, Shared, remove_folder};
+use crate::item::ItemId;
+use crate::metrics::Metrics;
+use crate::name::IndexName;
+use crate::pool::Pool;
+use crate::settings::{NewIndex, Settings};
+use crate::store::{Applied, Found, Item, Page, SearchOptions, Target};
+use storage::Storage;
+
+/// Snapshots that wait to be copied to storage.
+const SNAPSHOTS_WAITING_MAX: usize = 256;
+
+/// Where an index stands.
+#[derive(Clone)]
+enum State {
+    Loading,
+    Ready(Arc<Index>),
+    /// Why it could not be loaded.
+    Broken(String),
+}
+
+/// What names mean now: replaced as a whole, so that a reader sees one moment.
+#[derive(Clone, Default)]
+struct Names {
+    indexes: BTreeMap<IndexName, State>,
+    /// Alias to index.
+    aliases: BTreeMap<IndexName, IndexName>,
+}
+
+struct Inner {
+    names: ArcSwap<Names>,
+    /// Held by whoever changes what names mean.
+    naming: tokio::sync::Mutex<()>,
+    swapping: Mutex<()>,
+    shared: Shared,
+    health: Health,
+    storage: Option<Storage>,
+    imports: Imports,
+    queryd: PeerChannel,
+    /// Bodies of adds that are read and checked.
+    batches: Pool,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Indexes(Arc<Inner>);
+
+/// One entry of the list.
+pub(crate) enum Listed {
+    Ready(Box<IndexInfo>),
+    Loading(IndexName),
+    Broken(IndexName, String),
+}
+
+/// A search as it came.
+#[derive(Debug)]
+pub(crate) struct NewSearch {
+    pub(crate) targets: Vec<NewTarget>,
+    pub(crate) k: usize,
+    /// Left out: the index's own.
+    pub(crate) ef: Option<usize>,
+    pub(crate) exact: bool,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) min_score: Option<f32>,
+    pub(crate) with_vector: bool,
+}
+
+/// What to search around, as it came.
+#[derive(Debug)]
+pub(crate) enum NewTarget {
+    Vector(Vec<f32>),
+    Item(String),
+}
+
+/// What a search came to.
+pub(crate) struct Answers {
+    /// One list for each target.
+    pub(crate) lists: Vec<Vec<Found>>,
+    /// For scores.
+    pub(crate) metric: ann::Metric,
+    /// Of every vector among the answers.
+    pub(crate) dimension: usize,
+}
+
+/// Which items to delete.
+#[derive(Debug)]
+pub(crate) enum Which {
+    Ids(Vec<String>),
+    Matching(Filter),
+}
+
+/// A page of a scroll.
+#[derive(Debug, Default)]
+pub(crate) struct NewScroll {
+    /// 0: the default.
+    pub(crate) limit: usize,
+    pub(crate) cursor: Option<String>,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) with_vector: bool,
+}
+
+impl Indexes {
+    /// Knows nothing yet: see [`Indexes::load`]. Who takes snapshots tells through the channel.
+    ///
+    /// # Errors
+    /// Addresses of peers that are none.
+    pub(crate) fn new(
+        config: Config,
+        metrics: Metrics,
+        health: Health,
+        stopping: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Result<(Self, mpsc::Receiver<Arc<Index>>), tonic::transport::Error> {
+        let config = Arc::new(config);
+        let storage = if config.storage_snapshots { Some(Storage::connect(&config)?) } else { None };
+        let queryd = kit::grpc::channel(&config.queryd_url)?;
+        let searches = Pool::new(
+            Config::threads(config.search_threads, 1),
+            config.searches_waiting_max,
+            "searches",
+            "searches_waiting_max",
+        );
+        let maintenance = Pool::new(Config::threads(config.maintenance_threads, 2), usize::MAX, "maintenance", "");
+        let batches = Pool::new(Config::threads(0, 1), config.batches_at_once_max, "batches", "batches_at_once_max");
+        let (snapshots_taken, taken) = mpsc::channel(SNAPSHOTS_WAITING_MAX);
+        let shared = Shared {
+            snapshots_taken,
+            config: config.clone(),
+            searches,
+            maintenance,
+            metrics: Arc::new(metrics),
+            stopping,
+            tasks,
+            memory_bytes: Arc::new(AtomicUsize::new(0)),
+        };
+        let imports = Imports::new(&config);
+        let indexes = Indexes(Arc::new(Inner {
+            names: ArcSwap::default(),
+            naming: tokio::sync::Mutex::new(()),
+            swapping: Mutex::new(()),
+            shared,
+            health,
+            storage,
+            imports,
+            queryd,
+            batches,
+        }));
+        Ok((indexes, taken))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.shared.config
+    }
+
+    /// For parsing what is long.
+    pub(crate) fn batches(&self) -> &Pool {
+        &self.0.batches
+    }
+
+    pub(crate) fn imports_kept(&self) -> &Imports {
+        &self.0.imports
+    }
+
+    pub(crate) fn queryd(&self) -> PeerChannel {
+        self.0.queryd.clone()
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.shared.stopping
+    }
+
+    /// Runs in the background; the end of the service waits for it.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.shared.tasks.spawn(work);
+    }
+
+    fn folder(&self, name: &IndexName) -> PathBuf {
+        self.config().data_dir.join("indexes").join(name.as_str())
+    }
+
+    fn swap(&self, change: impl FnOnce(&mut Names)) {
+        let _alone: MutexGuard<'_, ()> = self.0.swapping.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = (**self.0.names.load()).clone();
+        change(&mut names);
+        self.0.shared.metrics.indexes.set(names.indexes.len() as i64);
+        self.0.names.store(Arc::new(names));
+    }
+
+    /// The index that a name or an alias means, and the name it is kept under.
+    fn state(&self, raw: &str) -> Result<(IndexName, State), Error> {
+        let name = IndexName::parse(raw)?;
+        let names = self.0.names.load();
+        let name = names.aliases.get(&name).cloned().unwrap_or(name);
+        match names.indexes.get(&name) {
+            Some(state) => Ok((name, state.clone())),
+            None => Err(Error::NoIndex(raw.to_owned())),
+        }
+    }
+
+    fn ready(&self, raw: &str) -> Result<Arc<Index>, Error> {
+        match self.state(raw)? {
+            (_, State::Ready(index)) => Ok(index),
+            (name, State::Loading) => Err(Error::Loading(name)),
+            (name, State::Broken(reason)) => Err(Error::Broken { name, reason }),
+        }
+    }
+
+    pub(crate) fn to_read(&self, caller: &Caller, raw: &str) -> Result<Arc<Index>, Error> {
+        self.may_read(caller, raw)?;
+        self.ready(raw)
+    }
+
+    pub(crate) fn to_write(&self, caller: &Caller, raw: &str) -> Result<Arc<Index>, Error> {
+        self.may_write(caller, raw)?;
+        self.ready(raw)
+    }
+
+    /// A grant on an alias is one on what it means.
+    fn may_read(&self, caller: &Caller, raw: &str) -> Result<(), Error> {
+        let meant = self.state(raw).map(|(name, _)| name);
+        if caller.may_read(raw) || meant.is_ok_and(|name| caller.may_read(name.as_str())) {
+            return Ok(());
+        }
+        // Whether it is there is none of the caller's business.
+        Err(Error::NoIndex(raw.to_owned()))
+    }
+
+    fn may_write(&self, caller: &Caller, raw: &str) -> Result<(), Error> {
+        self.may_read(caller, raw)?;
+        let meant = self.state(raw).map(|(name, _)| name);
+        if caller.may_write(raw) || meant.is_ok_and(|name| caller.may_write(name.as_str())) {
+            return Ok(());
+        }
+        Err(Error::Forbidden { name: raw.to_owned(), act: "change" })
+    }
+
+    /// # Errors
+    /// A name that is taken; settings out of range; too many.
+    pub(crate) async fn create(&self, caller: &Caller, asked: NewIndex) -> Result<IndexInfo, Error> {
+        let config = self.config();
+        if !caller.may_write(asked.name.as_str()) {
+            return Err(Error::Forbidden { name: asked.name.to_string(), act: "create" });
+        }
+        let asked = NewIndex { engine: asked.engine.or(Some(config.engine)), ..asked };
+        let settings = Settings::new(asked, config.dimension_max, config.ef_max, crate::index::now_ms())?;
+        let name = settings.name.clone();
+        let _naming = self.0.naming.lock().await;
+        {
+            let names = self.0.names.load();
+            if names.indexes.contains_key(&name) {
+                return Err(Error::IndexExists(name));
+            }
+            if names.aliases.contains_key(&name) {
+                return Err(Error::IsAlias(name));
+            }
+            let (count, limit) = (names.indexes.len() + 1, config.indexes_max);
+            if count > limit {
+                return Err(Error::TooMany { what: "indexes", count, limit, config_key: "indexes_max" });
+            }
+        }
+        let (folder, shared) = (self.folder(&name), self.0.shared.clone());
+        let created = self.0.shared.maintenance.run(move || Index::create(settings, folder, shared)).await??;
+        let info = created.info();
+        self.swap(|names| drop(names.indexes.insert(name, State::Ready(created))));
+        Ok(info)
+    }
+
+    /// What the caller may read, by name, behind `after`.
+    ///
+    /// # Errors
+    /// A limit beyond `list_limit_max`.
+    pub(crate) fn list(
+        &self,
+        caller: &Caller,
+        limit: usize,
+        after: &str,
+    ) -> Result<(Vec<Listed>, Option<String>), Error> {
+        let names = self.0.names.load();
+        let limit = self.limit(limit)?;
+        let mut readable =
+            names.indexes.iter().filter(|(name, _)| name.as_str() > after && caller.may_read(name.as_str()));
+        let page: Vec<_> = readable.by_ref().take(limit).collect();
+        let next = if readable.next().is_some() { page.last().map(|(name, _)| name.to_string()) } else { None };
+        let listed = page.into_iter().map(|(name, state)| match state {
+            State::Ready(index) => Listed::Ready(Box::new(index.info())),
+            State::Loading => Listed::Loading(name.clone()),
+            State::Broken(reason) => Listed::Broken(name.clone(), reason.clone()),
+        });
+        Ok((listed.collect(), next))
+    }
+
+    /// 0: the default.
+    fn limit(&self, asked: usize) -> Result<usize, Error> {
+        let Config { list_limit_default, list_limit_max, .. } = *self.config();
+        match asked {
+            0 => Ok(list_limit_default.min(list_limit_max)),
+            asked if asked <= list_limit_max => Ok(asked),
+            asked => Err(Error::Invalid(format!("limit: {asked} exceeds {list_limit_max} (list_limit_max)"))),
+        }
+    }
+
+    /// # Errors
+    /// No such index; one that is not loaded.
+    pub(crate) fn info(&self, caller: &Caller, name: &str) -> Result<IndexInfo, Error> {
+        Ok(self.to_read(caller, name)?.info())
+    }
+
+    /// Deletes an index, one that cannot be loaded too. An alias is not followed.
+    ///
+    /// # Errors
+    /// No such index.
+    pub(crate) async fn delete_index(&self, caller: &Caller, raw: &str) -> Result<(), Error> {
+        self.may_write(caller, raw)?;
+        let name = IndexName::parse(raw)?;
+        let _naming = self.0.naming.lock().await;
+        let state = self.0.names.load().indexes.get(&name).cloned();
+        match state {
+            None if self.0.names.load().aliases.contains_key(&name) => return Err(Error::IsAlias(name)),
+            None => return Err(Error::NoIndex(raw.to_owned())),
+            Some(State::Loading) => return Err(Error::Loading(name)),
+            Some(State::Ready(index)) => {
+                self.forget_in_storage(&index.settings.name, index.settings.uuid).await?;
+                index.removed.cancel();
+                // Once the writer is had, nothing is written any more.
+                let _last_write = index.write_no_more().await;
+                self.remove(&name).await?;
+            }
+            Some(State::Broken(_)) => self.remove(&name).await?,
+        }
+        self.0.health.remove(&load::component(&name));
+        let dangling = |names: &mut Names| {
+            names.indexes.remove(&name);
+            names.aliases.retain(|_, index| *index != name);
+        };
+        self.swap(dangling);
+        self.save_aliases().await
+    }
+
+    async fn remove(&self, name: &IndexName) -> Result<(), Error> {
+        let folder = self.folder(name);
+        let removed = self.0.shared.maintenance.run(move || remove_folder(&folder)).await?;
+        removed.map_err(|source| Error::Io { what: "removing an index", source })
+    }
+
+    /// Adds or updates items, all or none; what it came to, durable and searchable.
+    ///
+    /// # Errors
+    /// What is wrong with which item; no room.
+    pub(crate) async fn add(&self, caller: &Caller, name: &str, items: Vec<NewItem>) -> Result<Applied, Error> {
+        let index = self.to_write(caller, name)?;
+        let (of, config) = (index.clone(), self.0.shared.config.clone());
+        let batch = self.0.batches.run(move || Batch::parse(items, &of.settings, &config)).await??;
+        if batch.is_empty() {
+            return Ok(Applied::default());
+        }
+        let applied = index.change(Change::Add(batch)).await?;
+        self.0.shared.metrics.added.inc_by((applied.added + applied.updated) as u64);
+        Ok(applied)
+    }
+
+    /// # Errors
+    /// What is wrong with an id; no room in a queue.
+    pub(crate) async fn delete(&self, caller: &Caller, name: &str, which: Which) -> Result<usize, Error> {
+        let index = self.to_write(caller, name)?;
+        let change = match which {
+            Which::Matching(filter) => Change::DeleteMatching(filter),
+            Which::Ids(ids) => {
+                batch::items_within(ids.len(), self.config())?;
+                let parsed = ids
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, id)| ItemId::parse(id).map_err(|error| error.within(&format!("ids[{at}]"))));
+                Change::Delete(parsed.collect::<Result<_, _>>()?)
+            }
+        };
+        let applied = index.change(change).await?;
+        self.0.shared.metrics.deleted.inc_by(applied.deleted as u64);
+        Ok(applied.deleted)
+    }
+
+    /// # Errors
+    /// What is wrong with the search; too many at once; too long.
+    pub(crate) async fn search(&self, caller: &Caller, name: &str, search: NewSearch) -> Result<Answers, Error> {
+        let index = self.to_read(caller, name)?;
+        let config = self.config();
+        let (count, limit) = (search.targets.len(), config.vectors_per_search_max);
+        if count > limit {
+            return Err(Error::TooMany { what: "vectors", count, limit, config_key: "vectors_per_search_max" });
+        }
+        let within = |what: &str, value: usize, most: usize| {
+            if (1..=most).contains(&value) {
+                Ok(value)
+            } else {
+                Err(Error::Invalid(format!("{what}: must be 1 to {most} ({what}_max), not {value}")))
+            }
+        };
+        let k = within("k", search.k, config.k_max)?;
+        let ef = search.ef.map(|ef| within("ef", ef, config.ef_max)).transpose()?;
+        if search.min_score.is_some_and(|score| !score.is_finite()) {
+            return Err(Error::Invalid("min_score: must be a finite number".into()));
+        }
+        let NewSearch { targets, exact, filter, min_score, with_vector, .. } = search;
+        let many = targets.len() > 1;
+        let parse = |(at, target)| -> Result<Target, Error> {
+            match target {
+                NewTarget::Item(id) => Ok(Target::Item(ItemId::parse(id).map_err(|error| error.within("id"))?)),
+                NewTarget::Vector(components) => {
+                    let place = if many { format!("vectors[{at}]") } else { "vector".to_owned() };
+                    let vector = batch::vector(components, &index.settings).map_err(|error| error.within(&place))?;
+                    Ok(Target::Vector(vector))
+                }
+            }
+        };
+        let targets = targets.into_iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let ef = ef.unwrap_or(index.settings.ef_search);
+        let options = SearchOptions { k, ef, exact, filter, min_score, with_vector };
+        let (metric, dimension) = (index.settings.metric, index.settings.dimension);
+        self.0.shared.metrics.searches.inc_by(targets.len() as u64);
+        let lists = self.reading(move || {
+            targets.iter().map(|target| index.store.search(target, &options)).collect::<Result<Vec<_>, _>>()
+        });
+        Ok(Answers { lists: lists.await??, metric, dimension })
+    }
+
+    /// On a thread for searches, within `search_timeout`.
+    async fn reading<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let limit = self.config().search_timeout;
+        timeout(limit, self.0.shared.searches.run(work)).await.map_err(|_| Error::Timeout(limit))?
+    }
+
+    /// # Errors
+    /// No such index or item.
+    pub(crate) async fn item(&self, caller: &Caller, name: &str, id: &str) -> Result<Item, Error> {
+        let index = self.to_read(caller, name)?;
+        let gone = Error::NoItem { index: index.settings.name.clone(), id: id.to_owned() };
+        let id = id.to_owned();
+        self.reading(move || index.store.item(&id, true)).await?.ok_or(gone)
+    }
+
+    /// # Errors
+    /// A cursor that is none of ours.
+    pub(crate) async fn scroll(&self, caller: &Caller, name: &str, scroll: NewScroll) -> Result<Page, Error> {
+        let index = self.to_read(caller, name)?;
+        let limit = self.limit(scroll.limit)?;
+        let after = scroll.cursor.map(ItemId::parse).transpose().map_err(|error| error.within("cursor"))?;
+        self.reading(move || index.store.scroll(after.as_ref(), limit, scroll.filter.as_ref(), scroll.with_vector))
+            .await
+    }
+
+    /// # Errors
+    /// No such index.
+    pub(crate) async fn count(&self, caller: &Caller, name: &str, filter: Option<Filter>) -> Result<usize, Error> {
+        let index = self.to_read(caller, name)?;
+        self.reading(move || index.store.count(filter.as_ref())).await
+    }
+
+    /// Takes a snapshot, which is copied to storage after; what the index is like then.
+    ///
+    /// # Errors
+    /// What writing met.
+    pub(crate) async fn snapshot(&self, caller: &Caller, name: &str) -> Result<IndexInfo, Error> {
+        let index = self.to_write(caller, name)?;
+        index.snapshot().await?;
+        Ok(index.info())
+    }
+
+    /// Reclaims what deletes have left; what the index is like then.
+    ///
+    /// # Errors
+    /// No such index.
+    pub(crate) async fn compact(&self, caller: &Caller, name: &str) -> Result<IndexInfo, Error> {
+        let index = self.to_write(caller, name)?;
+        index.compact().await?;
+        Ok(index.info())
+    }
+}

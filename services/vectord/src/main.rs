@@ -1,0 +1,7 @@
+//! vectord as a process of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kit::entry::run(vectord::serve)
+}

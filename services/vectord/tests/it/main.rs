@@ -1,0 +1,20 @@
+//! vectord over the wire, on a real storaged.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod aliases;
+mod arrow;
+mod bodies;
+mod concurrency;
+mod crash;
+mod filters;
+mod indexes;
+mod items;
+mod openapi;
+mod platform;
+mod process;
+mod restart;
+mod rpc;
+mod scroll;
+mod search;
+mod smoke;
