@@ -1,27 +1,53 @@
 #!/usr/bin/env bash
 # What the benchmarks compare with, for this user alone, under ~/.cache/lakehouse/tools: peers from
 # PyPI, pinned and checked against their hashes, and Debian's nginx, unpacked from its package and
-# not installed, so that no web server starts on this machine. Safe to run again.
+# not installed, so that no web server starts on this machine. In two groups, each made again only
+# where what it is made of has changed. Safe to run again.
 set -euo pipefail
 cd "$(dirname "$0")"
-peers=${LAKEHOUSE_CACHE:-$HOME/.cache/lakehouse}/tools/bench-peers
+tools=${LAKEHOUSE_CACHE:-$HOME/.cache/lakehouse}/tools
 
 say() { printf 'setup: %s\n' "$*"; }
+
+pip_install() { # folder options…
+    python3 -m pip install --quiet --root-user-action ignore --disable-pip-version-check --no-deps --require-hashes \
+        --target "$@"
+}
 
 # As whoever runs this: apt's own user may not write below a home folder.
 get_nginx() { apt-get -qq -o APT::Sandbox::User="$(id -un)" download nginx; }
 
-wanted=$(cat requirements-bench.txt bench-peers.sh | sha256sum | cut -d' ' -f1)
-if [ "$(cat "$peers/.installed" 2>/dev/null)" != "$wanted" ]; then
+servers() { # folder
     say "benchmark peers (PyPI): DuckDB, PyArrow, ROAPI, rclone, tpchgen"
-    rm -rf "$peers"
-    mkdir -p "$peers"
-    python3 -m pip install --quiet --root-user-action ignore --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
-        --target "$peers" --requirement requirements-bench.txt
+    pip_install "$1" --only-binary :all: --requirement requirements-bench.txt
     say "nginx (Debian package, unpacked)"
-    tmp=$(mktemp -d "$peers/tmp.XXXXXX")
+    local tmp
+    tmp=$(mktemp -d "$1/tmp.XXXXXX")
     (cd "$tmp" && { get_nginx || { apt-get -qq update && get_nginx; }; })
-    dpkg-deb -x "$tmp"/nginx_*.deb "$peers/debian"
+    dpkg-deb -x "$tmp"/nginx_*.deb "$1/debian"
     rm -rf "$tmp"
-    echo "$wanted" >"$peers/.installed"
-fi
+}
+
+vectors() { # folder
+    say "benchmark peers (PyPI): Chroma, Qdrant's engine, NumPy"
+    pip_install "$1" --only-binary :all: --requirement requirements-bench-vectors.txt
+    say "hnswlib (PyPI, compiled)"
+    PYTHONPATH=$1 pip_install "$1" --no-build-isolation --no-binary hnswlib --no-cache-dir \
+        --requirement requirements-bench-hnswlib.txt
+}
+
+group() { # folder function requirements…
+    local folder=$tools/$1 make=$2 wanted
+    shift 2
+    # Compiled parts fit one version of Python only.
+    wanted=$({ python3 --version && declare -f pip_install get_nginx "$make" && cat "$@"; } | sha256sum | cut -d' ' -f1)
+    if [ "$(cat "$folder/.installed" 2>/dev/null)" != "$wanted" ]; then
+        rm -rf "$folder"
+        mkdir -p "$folder"
+        "$make" "$folder"
+        echo "$wanted" >"$folder/.installed"
+    fi
+}
+
+group bench-peers servers requirements-bench.txt
+group bench-peers-vectors vectors requirements-bench-vectors.txt requirements-bench-hnswlib.txt

@@ -1,24 +1,17 @@
 //! DuckDB in-process: a Python process of its own that holds nothing else (`duckdb_peer.py`).
 
-use std::process::Stdio;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::env::Env;
 use crate::load::{Length, Outcome};
+use crate::program::Program;
 
 const PROGRAM: &str = include_str!("../python/duckdb_peer.py");
 
 /// The peer; killed when dropped.
-pub(crate) struct Duck {
-    _child: Child,
-    stdin: ChildStdin,
-    stdout: Lines<BufReader<ChildStdout>>,
-}
+pub(crate) struct Duck(Program);
 
 /// How long a call took, by the peer's own clock, and how many rows it yielded.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -42,24 +35,14 @@ struct Latencies {
 impl Duck {
     /// A new in-memory database with as many threads as the platform gets.
     pub(crate) async fn open(env: &Env) -> Result<Self> {
-        let mut child = Command::new("python3")
-            .args(["-c", PROGRAM])
-            .env("PYTHONPATH", &env.peers)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot start python3")?;
-        let stdin = child.stdin.take().context("no stdin")?;
-        let stdout = BufReader::new(child.stdout.take().context("no stdout")?).lines();
-        let mut duck = Duck { _child: child, stdin, stdout };
-        let _: Value = duck.call(json!({"do": "open", "threads": env.threads})).await?;
+        let mut duck = Duck(Program::start("DuckDB", PROGRAM, &env.peers)?);
+        let _: Value = duck.0.call(json!({"do": "open", "threads": env.threads})).await?;
         Ok(duck)
     }
 
     /// Statements whose results nobody reads.
     pub(crate) async fn execute(&mut self, sql: &str) -> Result<f64> {
-        let timed: Timed = self.call(json!({"do": "execute", "sql": sql})).await?;
+        let timed: Timed = self.0.call(json!({"do": "execute", "sql": sql})).await?;
         Ok(timed.seconds)
     }
 
@@ -71,18 +54,18 @@ impl Duck {
     }
 
     pub(crate) async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Value>>> {
-        let answer: Rows = self.call(json!({"do": "query", "sql": sql})).await?;
+        let answer: Rows = self.0.call(json!({"do": "query", "sql": sql})).await?;
         Ok(answer.rows)
     }
 
     /// Runs a query and fetches all its rows.
     pub(crate) async fn timed(&mut self, sql: &str) -> Result<Timed> {
-        self.call(json!({"do": "timed", "sql": sql})).await
+        self.0.call(json!({"do": "timed", "sql": sql})).await
     }
 
     /// Drains a query's result as Arrow record batches.
     pub(crate) async fn arrow(&mut self, sql: &str) -> Result<Timed> {
-        self.call(json!({"do": "arrow", "sql": sql})).await
+        self.0.call(json!({"do": "arrow", "sql": sql})).await
     }
 
     /// The closed loop of [`crate::load`], with a thread and a cursor for each connection.
@@ -92,19 +75,8 @@ impl Duck {
             "do": "callers", "sql": sql, "callers": callers,
             "warm_up": warm_up.as_secs_f64(), "seconds": measured.as_secs_f64(),
         });
-        let answer: Latencies = self.call(command).await?;
+        let answer: Latencies = self.0.call(command).await?;
         Ok(Outcome::new(answer.latencies, answer.seconds))
-    }
-
-    async fn call<T: for<'de> Deserialize<'de>>(&mut self, command: Value) -> Result<T> {
-        self.stdin.write_all(format!("{command}\n").as_bytes()).await?;
-        self.stdin.flush().await?;
-        let line = self.stdout.next_line().await?.context("DuckDB's process has ended")?;
-        let mut answer: Value = serde_json::from_str(&line)?;
-        if let Some(error) = answer.get("error") {
-            bail!("DuckDB: {error}");
-        }
-        Ok(serde_json::from_value(answer["ok"].take())?)
     }
 }
 

@@ -18,7 +18,8 @@ pub(crate) struct Options {
     /// Small sizes and short loops, to see whether the harness works. Writes no document.
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Also what takes long: memory while a 4 GB file is ingested (1 GB otherwise).
+    /// Also what takes long: memory while a 4 GB file is ingested (1 GB otherwise), hnsw_rs, churn of
+    /// 100,000 vectors (20,000 otherwise), a restart with 1,000,000 (100,000 otherwise).
     #[arg(long)]
     full: bool,
     /// Each side is measured so often, in turns.
@@ -42,6 +43,18 @@ pub(crate) struct Sizes {
     pub(crate) large_object_bytes: u64,
     pub(crate) small_objects: u64,
     pub(crate) datasets: u64,
+    /// In-process, and where nothing else is said.
+    pub(crate) vectors: usize,
+    /// Beside Chroma's server.
+    pub(crate) served_vectors: usize,
+    /// Deleted and added again.
+    pub(crate) churned_vectors: usize,
+    /// There when the platform starts.
+    pub(crate) kept_vectors: usize,
+    /// How often each engine builds its index.
+    pub(crate) index_builds: usize,
+    /// The slowest peer of all.
+    pub(crate) with_hnsw_rs: bool,
     pub(crate) loops: Length,
 }
 
@@ -53,6 +66,12 @@ const REAL: Sizes = Sizes {
     large_object_bytes: 1 << 30,
     small_objects: 10_000,
     datasets: 1_000,
+    vectors: 100_000,
+    served_vectors: 20_000,
+    churned_vectors: 20_000,
+    kept_vectors: 100_000,
+    index_builds: 1,
+    with_hnsw_rs: false,
     loops: Length::For { warm_up: Duration::from_secs(2), measured: Duration::from_secs(8) },
 };
 
@@ -64,6 +83,12 @@ const QUICK: Sizes = Sizes {
     large_object_bytes: 64 << 20,
     small_objects: 500,
     datasets: 50,
+    vectors: 2_000,
+    served_vectors: 1_000,
+    churned_vectors: 1_000,
+    kept_vectors: 2_000,
+    index_builds: 1,
+    with_hnsw_rs: false,
     loops: Length::For { warm_up: Duration::from_millis(300), measured: Duration::from_secs(1) },
 };
 
@@ -79,6 +104,7 @@ pub(crate) struct Env {
     pub(crate) inputs: PathBuf,
     /// Where results are written, if at all.
     pub(crate) out: Option<PathBuf>,
+    vector_peers: PathBuf,
     binaries: PathBuf,
     work: tempfile::TempDir,
 }
@@ -90,7 +116,7 @@ impl Env {
             None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache/lakehouse"),
         };
         let peers = cache.join("tools/bench-peers");
-        ensure!(peers.join(".installed").is_file(), "the peers are not there: run setup/bench-peers.sh");
+        installed(&peers)?;
         let inputs = cache.join("bench");
         std::fs::create_dir_all(&inputs)?;
         let binaries = match &options.binaries {
@@ -100,18 +126,29 @@ impl Env {
         let mut sizes = if options.quick { QUICK } else { REAL };
         if options.full {
             sizes.big_csv_bytes = 4_000_000_000;
+            sizes.churned_vectors = 100_000;
+            sizes.kept_vectors = 1_000_000;
+            sizes.index_builds = 3;
+            sizes.with_hnsw_rs = true;
         }
         Ok(Env {
             sizes,
             rounds: options.rounds,
             threads: std::thread::available_parallelism()?.get(),
             peers,
+            vector_peers: cache.join("tools/bench-peers-vectors"),
             // On the same disk as everything else that is compared.
             work: tempfile::Builder::new().prefix("run-").tempdir_in(&inputs)?,
             inputs,
             out: (!options.quick).then(|| options.out.clone()),
             binaries,
         })
+    }
+
+    /// Chroma, the engines beside ours, and NumPy.
+    pub(crate) fn vector_peers(&self) -> Result<&Path> {
+        installed(&self.vector_peers)?;
+        Ok(&self.vector_peers)
     }
 
     /// A binary of this workspace.
@@ -131,4 +168,9 @@ impl Env {
     pub(crate) fn work(&self) -> &Path {
         self.work.path()
     }
+}
+
+fn installed(peers: &Path) -> Result<()> {
+    ensure!(peers.join(".installed").is_file(), "{} is not there: run setup/bench-peers.sh", peers.display());
+    Ok(())
 }

@@ -13,15 +13,18 @@ mod load;
 mod machine;
 mod peers;
 mod platform;
+mod program;
 mod report;
 mod rows;
 mod server;
 mod stats;
+mod vectors;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::env::{Env, Options};
 use crate::report::{Section, Verdict};
@@ -32,10 +35,18 @@ use crate::rows::Row;
 async fn main() -> Result<ExitCode> {
     let options = Options::parse();
     let env = Env::new(&options)?;
+    tokio::select! {
+        measured = measure(&options, &env) => measured,
+        // What was started is killed where it is dropped.
+        ended = told_to_end() => ended.and_then(|()| bail!("told to end")),
+    }
+}
+
+async fn measure(options: &Options, env: &Env) -> Result<ExitCode> {
     let rows = if options.only.is_empty() { Row::value_variants() } else { &options.only };
     let mut sections = Vec::new();
     for row in rows {
-        sections.push(rows::run(*row, &env).await);
+        sections.push(rows::run(*row, env).await);
     }
     if let Some(out) = &env.out {
         let head = include_str!("../BENCHMARKS.head.md").replace("@MACHINE@", &machine::facts(env.threads));
@@ -43,6 +54,14 @@ async fn main() -> Result<ExitCode> {
         report::write(out, &head, &names, &sections)?;
     }
     Ok(summary(&sections))
+}
+
+async fn told_to_end() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 /// A target that was missed is a result; a measurement that failed is not.

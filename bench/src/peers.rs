@@ -53,6 +53,20 @@ pub(crate) async fn rclone(env: &Env, folder: &Path) -> Result<Peer> {
     Ok(Peer { server, address })
 }
 
+/// Chroma's server over an empty folder. Its command line is in its Rust library, which needs none of what
+/// the Python package around it imports.
+pub(crate) async fn chroma(env: &Env) -> Result<Peer> {
+    const PROGRAM: &str = "import sys, chromadb_rust_bindings as chroma; chroma.cli(['chroma', *sys.argv[1:]])";
+    let address = free_address().await?;
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", env.vector_peers()?).env("RUST_LOG", "error").args(["-c", PROGRAM, "run"]);
+    command.arg("--path").arg(env.folder("chroma")?);
+    command.args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
+    let mut server = Server::start("chroma", command.current_dir(env.work()), env.work())?;
+    server.ready(address, "/api/v2/heartbeat", POLL_EVERY).await?;
+    Ok(Peer { server, address })
+}
+
 /// nginx as a reverse proxy that keeps its connections to `upstream`.
 pub(crate) async fn nginx(env: &Env, upstream: SocketAddr) -> Result<Peer> {
     let address = free_address().await?;

@@ -34,6 +34,7 @@ pub(crate) struct Platform {
     pub(crate) queryd: SocketAddr,
     pub(crate) storaged: SocketAddr,
     catalogd: SocketAddr,
+    services: [SocketAddr; 6],
 }
 
 /// What ingest answers, so far as it matters here.
@@ -51,22 +52,30 @@ pub(crate) struct Answer {
 impl Platform {
     /// Starts it over `data` and waits until all its services are ready and SQL is answered.
     pub(crate) async fn start(env: &Env, data: &Path) -> Result<Self> {
+        let mut platform = Self::launch(env, data).await?;
+        for address in platform.services {
+            platform.server.ready(address, "/health/readiness", POLL_EVERY).await?;
+        }
+        let select = || sql_request("SELECT 1", "application/json");
+        platform.server.answers(platform.gateway, &select, POLL_EVERY).await?;
+        Ok(platform)
+    }
+
+    /// Starts it over `data` and waits for nothing.
+    pub(crate) async fn launch(env: &Env, data: &Path) -> Result<Self> {
         let mut command = Command::new(env.binary("lakehouse")?);
         command.arg("up").arg("--data").arg(data).current_dir(env.work());
-        let addresses @ [gateway, queryd, storaged, catalogd, _] = [
+        let services @ [gateway, queryd, storaged, catalogd, ..] = [
             listen(&mut command, "gateway").await?,
             listen(&mut command, "queryd").await?,
             listen(&mut command, "storaged").await?,
             listen(&mut command, "catalogd").await?,
             listen(&mut command, "ingestd").await?,
+            listen(&mut command, "vectord").await?,
         ];
         command.arg("--set").arg(format!("queryd.threads={}", env.threads));
-        let mut server = Server::start("lakehouse", &mut command, env.work())?;
-        for address in addresses {
-            server.ready(address, "/health/readiness", POLL_EVERY).await?;
-        }
-        server.answers(gateway, &|| sql_request("SELECT 1", "application/json"), POLL_EVERY).await?;
-        Ok(Platform { server, gateway, queryd, storaged, catalogd })
+        let server = Server::start("lakehouse", &mut command, env.work())?;
+        Ok(Platform { server, gateway, queryd, storaged, catalogd, services })
     }
 
     /// Sends a file through the gateway, in pieces.
@@ -111,7 +120,7 @@ impl Platform {
     }
 }
 
-async fn channel(address: SocketAddr) -> Result<Channel> {
+pub(crate) async fn channel(address: SocketAddr) -> Result<Channel> {
     Ok(Endpoint::from_shared(format!("http://{address}"))?.connect().await?)
 }
 

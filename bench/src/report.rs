@@ -72,6 +72,7 @@ impl Line {
             Target::AtLeast(bound) => format!("≥ {bound} {unit}"),
             Target::AtMost(bound) => format!("≤ {bound} {unit}"),
         };
+        let wanted = wanted.trim_end().to_owned();
         Self::of(what, number(value, unit), "–".into(), "–".into(), wanted, Verdict::of(target.is_met_by(value)))
     }
 

@@ -7,6 +7,7 @@ mod result;
 mod sql;
 mod start;
 mod tpch;
+mod vectors;
 
 use clap::ValueEnum;
 
@@ -30,6 +31,8 @@ pub(crate) enum Row {
     Hop,
     /// From nothing to ready.
     Start,
+    /// The vector engine and vectord.
+    Vectors,
 }
 
 impl Row {
@@ -43,6 +46,7 @@ impl Row {
             Row::Objects => "objects",
             Row::Hop => "hop",
             Row::Start => "start",
+            Row::Vectors => "vectors",
         }
     }
 }
@@ -57,6 +61,7 @@ pub(crate) async fn run(row: Row, env: &Env) -> Section {
         Row::Objects => objects::section(env),
         Row::Hop => hop::section(env),
         Row::Start => start::section(env),
+        Row::Vectors => vectors::section(env),
     };
     let done = match row {
         Row::Tpch => tpch::run(env, &mut section).await,
@@ -66,6 +71,7 @@ pub(crate) async fn run(row: Row, env: &Env) -> Section {
         Row::Objects => objects::run(env, &mut section).await,
         Row::Hop => hop::run(env, &mut section).await,
         Row::Start => start::run(env, &mut section).await,
+        Row::Vectors => vectors::run(env, &mut section).await,
     };
     if let Err(error) = done {
         section.record("stopped here", Err(error));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use http::Request;
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -65,10 +66,25 @@ impl Server {
 
     /// The peak of the resident memory since it was reset, in bytes.
     pub(crate) fn peak_bytes(&self) -> Result<u64> {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// The resident memory now, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<u64> {
+        self.status_bytes("VmRSS:")
+    }
+
+    fn status_bytes(&self, field: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-        let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse()?;
+        let value = status.lines().find_map(|line| line.strip_prefix(field)).with_context(|| format!("no {field}"))?;
+        let kib: u64 = value.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib * 1024)
+    }
+
+    /// What it has had of the processor so far, all threads together, in seconds.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
+        Ok(cpu_ticks(&stat)? as f64 / clock_ticks_per_second() as f64)
     }
 
     /// SIGTERM, and the exit that has to follow.
@@ -93,7 +109,25 @@ impl Server {
     }
 }
 
+/// utime and stime of `/proc/PID/stat` (proc_pid_stat(5)): fields 14 and 15, where the second is a name in
+/// parentheses that may hold anything.
+fn cpu_ticks(stat: &str) -> Result<u64> {
+    let (_, fields) = stat.rsplit_once(") ").context("no name in stat")?;
+    let times = fields.split(' ').skip(11).take(2).map(|field| Ok(field.parse::<u64>()?));
+    times.collect::<Result<Vec<_>>>().map(|times| times.iter().sum())
+}
+
 /// An address on loopback that nobody listens on now.
 pub(crate) async fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_name_with_blanks_and_parentheses_is_one_field() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194304 99 0 0 0 120 34 5 6 20 0 1";
+        assert_eq!(super::cpu_ticks(stat).unwrap(), 154);
+        assert!(super::cpu_ticks("7").is_err());
+    }
 }

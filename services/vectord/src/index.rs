@@ -113,7 +113,8 @@ impl Index {
     fn measure(&self) {
         let now = self.store.stats().memory_bytes;
         let before = self.memory_bytes.swap(now, Ordering::Relaxed);
-        self.shared.memory_bytes.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+        let all = self.shared.memory_bytes.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+        self.shared.metrics.memory_bytes.set(all.wrapping_add(now).wrapping_sub(before) as i64);
     }
 }
 

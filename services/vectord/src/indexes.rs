@@ -355,6 +355,7 @@ impl Indexes {
             Some(State::Broken(_)) => self.remove(&name).await?,
         }
         self.0.health.remove(&load::component(&name));
+        self.0.shared.metrics.forget(name.as_str());
         let dangling = |names: &mut Names| {
             names.indexes.remove(&name);
             names.aliases.retain(|_, index| *index != name);

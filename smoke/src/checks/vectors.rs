@@ -91,7 +91,7 @@ async fn post(http: &Http, path: &str, verb: &str, body: &Value) -> Result<Value
 }
 
 fn item(number: usize) -> Value {
-    let state = if number % 2 == 0 { "IL" } else { "TX" };
+    let state = if number.is_multiple_of(2) { "IL" } else { "TX" };
     json!({ "id": format!("w-{number:03}"), "vector": vector(number), "metadata": { "number": number, "state": state } })
 }
 

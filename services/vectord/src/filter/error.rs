@@ -9,17 +9,17 @@ use serde_json::Value;
 /// Displays as `filter.$and[1].pay.$gte: must be a number or a text, not a list`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {fault}")]
-pub struct FilterError {
+pub(crate) struct FilterError {
     /// Where in the filter, as a path through its JSON that begins with `filter`.
-    pub at: String,
+    pub(crate) at: String,
     /// What is wrong there.
-    pub fault: Fault,
+    pub(crate) fault: Fault,
 }
 
 /// What is wrong at one place in a filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Fault {
+pub(crate) enum Fault {
     /// A value of the wrong type.
     #[error("must be {wanted}, not {found}")]
     Type {

@@ -16,12 +16,12 @@ const REFUSALS_MAX: usize = 64;
 
 /// What an index of metadata may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Paths indexed at a time.
-    pub paths_max: usize,
+    pub(crate) paths_max: usize,
     /// Memory of all of them, bytes as [`Fields::memory_bytes`] counts them. While a draft is filled it may
     /// take as much again.
-    pub bytes_max: usize,
+    pub(crate) bytes_max: usize,
 }
 
 /// Answers filters for all items at once.
@@ -36,7 +36,7 @@ pub struct Limits {
 /// Invariant: a path is indexed for every item or for none, as long as the caller tells of every change.
 /// Where the limits are reached, the paths that were used least recently are dropped.
 #[derive(Debug)]
-pub struct Fields {
+pub(crate) struct Fields {
     limits: Limits,
     fields: HashMap<Path, Field>,
     /// Counts uses.
@@ -55,7 +55,7 @@ struct Refusal {
 
 /// What it takes to answer a filter from the index.
 #[derive(Debug)]
-pub enum Cover {
+pub(crate) enum Cover {
     /// Nothing.
     Indexed,
     /// Paths that have to be indexed first.
@@ -67,21 +67,21 @@ pub enum Cover {
 /// There is no room for the paths of a filter: evaluate it item by item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an index of {} takes more than {bytes_max} bytes", paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", "))]
-pub struct NoRoom {
+pub(crate) struct NoRoom {
     /// The paths that do not fit together.
-    pub paths: Vec<Path>,
+    pub(crate) paths: Vec<Path>,
     /// [`Limits::bytes_max`].
-    pub bytes_max: usize,
+    pub(crate) bytes_max: usize,
 }
 
 impl Fields {
     /// An index of no paths.
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, fields: HashMap::new(), clock: AtomicU64::new(0), refusals: Vec::new() }
     }
 
     /// What it takes to answer `filter`.
-    pub fn cover(&self, filter: &Filter) -> Cover {
+    pub(crate) fn cover(&self, filter: &Filter) -> Cover {
         let paths = filter.paths();
         let missing: Vec<Path> = paths.iter().filter(|path| !self.fields.contains_key(*path)).cloned().collect();
         if missing.is_empty() {
@@ -107,7 +107,7 @@ impl Fields {
     /// # Errors
     /// The paths of the filter alone exceed [`Limits::bytes_max`]. Nothing is changed then, and filters with
     /// these paths are refused until as many items were removed as the draft had seen.
-    pub fn install(&mut self, draft: Draft) -> Result<(), NoRoom> {
+    pub(crate) fn install(&mut self, draft: Draft) -> Result<(), NoRoom> {
         let beside: usize = draft.beside.iter().filter_map(|path| self.fields.get(path)).map(Field::memory_bytes).sum();
         let own = draft.memory_bytes();
         if draft.overfull || own > self.limits.bytes_max {
@@ -126,13 +126,13 @@ impl Fields {
     }
 
     /// An item is added, or is back with other metadata after [`remove`](Self::remove).
-    pub fn insert(&mut self, key: u32, metadata: &Map<String, Value>) {
+    pub(crate) fn insert(&mut self, key: u32, metadata: &Map<String, Value>) {
         insert(&mut self.fields, key, metadata);
         self.drop_beyond_limits();
     }
 
     /// An item goes, or is about to change. `metadata` must be what it was inserted with.
-    pub fn remove(&mut self, key: u32, metadata: &Map<String, Value>) {
+    pub(crate) fn remove(&mut self, key: u32, metadata: &Map<String, Value>) {
         remove(&mut self.fields, key, metadata);
         for refusal in &mut self.refusals {
             refusal.removals_until_retry = refusal.removals_until_retry.saturating_sub(1);
@@ -141,7 +141,7 @@ impl Fields {
     }
 
     /// The keys in `live` of the items that `filter` matches, exactly; `None` where a path is not indexed.
-    pub fn matching(&self, filter: &Filter, live: &RoaringBitmap) -> Option<RoaringBitmap> {
+    pub(crate) fn matching(&self, filter: &Filter, live: &RoaringBitmap) -> Option<RoaringBitmap> {
         for path in filter.paths() {
             self.touch(self.fields.get(path)?);
         }
@@ -149,12 +149,12 @@ impl Fields {
     }
 
     /// Memory of the indexed paths, bytes: from what is known of the containers, not asked of the allocator.
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.fields.values().map(Field::memory_bytes).sum()
     }
 
     /// The paths that are indexed, in no order.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.fields.keys()
     }
 
@@ -218,7 +218,7 @@ impl Fields {
 /// Paths that are being indexed. Made by [`Fields::cover`], and filled without it, so that other filters
 /// are answered meanwhile.
 #[derive(Debug)]
-pub struct Draft {
+pub(crate) struct Draft {
     fields: HashMap<Path, Field>,
     /// The filter's paths that are indexed already.
     beside: Vec<Path>,
@@ -230,20 +230,21 @@ pub struct Draft {
 
 impl Draft {
     /// The paths that are missing, in no order.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.fields.keys()
     }
 
     /// Takes in items: in the end each that there is when the draft is installed, once. Beyond the limits it
     /// keeps counting and lets the memory go, and [`Fields::install`] says so.
-    pub fn fill<'m>(&mut self, items: impl IntoIterator<Item = (u32, &'m Map<String, Value>)>) {
+    #[cfg(test)]
+    pub(crate) fn fill<'m>(&mut self, items: impl IntoIterator<Item = (u32, &'m Map<String, Value>)>) {
         for (key, metadata) in items {
             self.insert(key, metadata);
         }
     }
 
     /// Takes in one item: also one that is added while the draft is filled from an older view of the items.
-    pub fn insert(&mut self, key: u32, metadata: &Map<String, Value>) {
+    pub(crate) fn insert(&mut self, key: u32, metadata: &Map<String, Value>) {
         self.items += 1;
         if !self.overfull {
             insert(&mut self.fields, key, metadata);
@@ -255,14 +256,15 @@ impl Draft {
     }
 
     /// Lets go of one item that it was given, with the metadata it was given with.
-    pub fn remove(&mut self, key: u32, metadata: &Map<String, Value>) {
+    #[cfg(test)]
+    pub(crate) fn remove(&mut self, key: u32, metadata: &Map<String, Value>) {
         if !self.overfull {
             remove(&mut self.fields, key, metadata);
         }
     }
 
     /// Like [`Fields::memory_bytes`], of the paths in the making.
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.fields.values().map(Field::memory_bytes).sum()
     }
 }

@@ -67,22 +67,22 @@ use serde_json::{Map, Value};
 
 use condition::Node;
 
-pub use error::FilterError;
-pub use fields::{Cover, Fields, Limits};
+pub(crate) use error::FilterError;
+pub(crate) use fields::{Cover, Fields, Limits};
 #[cfg(test)]
-pub use fields::{Draft, NoRoom};
-pub use path::Path;
+pub(crate) use fields::{Draft, NoRoom};
+pub(crate) use path::Path;
 
 /// Filters within filters, the outermost included.
-pub const DEPTH_MAX: usize = 16;
+pub(crate) const DEPTH_MAX: usize = 16;
 /// Conditions, and filters within `$and`, `$or` and `$not`, altogether.
-pub const NODES_MAX: usize = 1_000;
+pub(crate) const NODES_MAX: usize = 1_000;
 /// Values of one `$in` or `$nin`.
-pub const VALUES_MAX: usize = 10_000;
+pub(crate) const VALUES_MAX: usize = 10_000;
 
 /// A filter that is understood: see [the module](self) for what it means.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Filter {
+pub(crate) struct Filter {
     root: Node,
     /// Sorted, each once.
     paths: Vec<Path>,
@@ -91,7 +91,7 @@ pub struct Filter {
 impl Filter {
     /// # Errors
     /// What is no filter, or beyond the limits.
-    pub fn parse(value: &Value) -> Result<Self, FilterError> {
+    pub(crate) fn parse(value: &Value) -> Result<Self, FilterError> {
         let root = parse::parse(value)?;
         let mut paths = Vec::new();
         root.paths_into(&mut paths);
@@ -101,12 +101,12 @@ impl Filter {
     }
 
     /// Whether an item with this metadata passes.
-    pub fn matches(&self, metadata: &Map<String, Value>) -> bool {
+    pub(crate) fn matches(&self, metadata: &Map<String, Value>) -> bool {
         self.root.matches(metadata)
     }
 
     /// The paths that it looks at: sorted, each once.
-    pub fn paths(&self) -> &[Path] {
+    pub(crate) fn paths(&self) -> &[Path] {
         &self.paths
     }
 }

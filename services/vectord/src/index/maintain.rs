@@ -43,6 +43,7 @@ impl Index {
             }
         }
         self.measure();
+        self.check_reach().await;
         self.indexing.store(false, Ordering::Release);
         // What came between the last look and the flag.
         if self.store.stats().unindexed > 0 && !self.shared.stopping.is_cancelled() && self.broken().is_none() {
@@ -72,9 +73,11 @@ impl Index {
         let placed = self.shared.maintenance.run(move || {
             let Writer { wal, snapshots, bytes_since_snapshot } = &mut *writer;
             *bytes_since_snapshot -= logged;
-            snapshots.checkpoint(sealed, wal)
+            snapshots.checkpoint(sealed, wal)?;
+            Ok::<_, Error>(wal.bytes())
         });
-        placed.await??;
+        let log_bytes = placed.await??;
+        tracing::info!(index = %self.settings.name, log_bytes, "snapshot taken");
         self.snapshot_ms.store(now_ms(), Ordering::Relaxed);
         self.shared.metrics.snapshots.inc();
         // Where too many wait to be copied, a later one does as well.
@@ -99,7 +102,22 @@ impl Index {
                 index.store.compact();
                 index.measure();
             })
-            .await
+            .await?;
+        self.check_reach().await;
+        Ok(())
+    }
+
+    /// Counts what searches cannot get to, for the metrics: there should be nothing.
+    async fn check_reach(self: &Arc<Self>) {
+        let index = self.clone();
+        let counted = self.shared.maintenance.run(move || {
+            // Counted first: what is added meanwhile is reached, and not lost.
+            let count = index.store.stats().count;
+            count.saturating_sub(index.store.reachable())
+        });
+        if let Ok(unreachable) = counted.await {
+            self.shared.metrics.unreachable(self.settings.name.as_str(), unreachable);
+        }
     }
 
     /// For the end of the service: a snapshot where the log would take long to read.

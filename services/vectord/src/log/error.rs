@@ -6,7 +6,7 @@ use super::format::Unreadable;
 
 /// Names are those of files in the index's folder, never paths.
 #[derive(Debug, thiserror::Error)]
-pub enum LogError {
+pub(crate) enum LogError {
     /// The disk, a quota or a limit on file sizes has no room: nothing was written, and a later try may
     /// succeed unless the log says that it is [`Poisoned`](LogError::Poisoned).
     #[error("no space left to {action} {file}")]

@@ -12,7 +12,7 @@ const ITSELF: &str = "the index's folder";
 
 /// An index's folder, for its log and its snapshots alone until every clone is dropped.
 #[derive(Debug, Clone)]
-pub struct Folder(Arc<Held>);
+pub(crate) struct Folder(Arc<Held>);
 
 #[derive(Debug)]
 struct Held {
@@ -30,7 +30,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`LogError::InUse`] while anybody else has it; those of file operations.
-    pub fn open(path: &Path, index: IndexId, fsync: bool) -> Result<Self, LogError> {
+    pub(crate) fn open(path: &Path, index: IndexId, fsync: bool) -> Result<Self, LogError> {
         let path = std::path::absolute(path).map_err(LogError::io("open", ITSELF))?;
         if !path.exists() {
             fs::create_dir(&path).map_err(LogError::io("make", ITSELF))?;

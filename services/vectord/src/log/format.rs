@@ -14,7 +14,7 @@
 //! zero, so that no part of a sector in which a record begins looks like a hole.
 
 /// The number of the first record of an index. A snapshot of this lsn is of an empty index.
-pub const LSN_FIRST: u64 = 1;
+pub(crate) const LSN_FIRST: u64 = 1;
 
 pub(super) const VERSION: u8 = 1;
 const SEGMENT_MAGIC: [u8; 4] = *b"LKWL";
@@ -31,7 +31,7 @@ pub(super) const RECORD_HEADER_BYTES: usize = 29;
 pub(super) const TRAILER_BYTES: usize = 45;
 
 /// Which index a file belongs to: a UUID's bytes.
-pub type IndexId = [u8; 16];
+pub(crate) type IndexId = [u8; 16];
 
 /// What a segment begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +146,7 @@ pub(super) fn segment_name(first_lsn: u64) -> String {
 }
 
 /// What the snapshot of an lsn is called; names sort by age.
-pub fn snapshot_name(lsn: u64) -> String {
+pub(crate) fn snapshot_name(lsn: u64) -> String {
     format!("{SNAPSHOT_PREFIX}{lsn:0LSN_DIGITS$}")
 }
 
@@ -160,7 +160,7 @@ pub(super) fn segment_lsn(name: &str) -> Option<u64> {
 }
 
 /// The inverse of [`snapshot_name`].
-pub fn snapshot_lsn(name: &str) -> Option<u64> {
+pub(crate) fn snapshot_lsn(name: &str) -> Option<u64> {
     lsn(name.strip_prefix(SNAPSHOT_PREFIX)?)
 }
 

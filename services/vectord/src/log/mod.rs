@@ -27,14 +27,14 @@ mod tail;
 mod tests;
 mod wal;
 
-pub use error::LogError;
-pub use folder::Folder;
+pub(crate) use error::LogError;
+pub(crate) use folder::Folder;
 #[cfg(test)]
-pub use format::IndexId;
-pub use format::{LSN_FIRST, snapshot_lsn, snapshot_name};
+pub(crate) use format::IndexId;
+pub(crate) use format::{LSN_FIRST, snapshot_lsn, snapshot_name};
 #[cfg(test)]
-pub use snapshot::{SealedSnapshot, SnapshotReader};
-pub use snapshots::Snapshots;
+pub(crate) use snapshot::{SealedSnapshot, SnapshotReader};
+pub(crate) use snapshots::Snapshots;
 #[cfg(test)]
-pub use wal::Recovery;
-pub use wal::{Wal, WalOptions};
+pub(crate) use wal::Recovery;
+pub(crate) use wal::{Wal, WalOptions};

@@ -18,7 +18,7 @@ const WRITEBACK_BYTES: u64 = 64 << 20;
 /// A snapshot while it is written; a temporary file, removed unless it becomes one by
 /// [`Snapshots::checkpoint`](super::Snapshots::checkpoint).
 #[derive(Debug)]
-pub struct SnapshotWriter {
+pub(crate) struct SnapshotWriter {
     temp: Temp,
     buffer: Vec<u8>,
     /// Of what is in the file.
@@ -38,7 +38,7 @@ impl SnapshotWriter {
     ///
     /// # Errors
     /// Those of file operations; [`LogError::NoSpace`] among them.
-    pub fn seal(mut self) -> Result<SealedSnapshot, LogError> {
+    pub(crate) fn seal(mut self) -> Result<SealedSnapshot, LogError> {
         let name = snapshot_name(self.temp.lsn);
         self.flush().map_err(LogError::io("write", &name))?;
         let Temp { folder, file, lsn, .. } = &self.temp;
@@ -89,13 +89,13 @@ impl Write for SnapshotWriter {
 
 /// A snapshot that is whole on the disk, and not in its place yet.
 #[derive(Debug)]
-pub struct SealedSnapshot {
+pub(crate) struct SealedSnapshot {
     temp: Temp,
 }
 
 impl SealedSnapshot {
     /// The records before this one are in it.
-    pub fn lsn(&self) -> u64 {
+    pub(crate) fn lsn(&self) -> u64 {
         self.temp.lsn
     }
 
@@ -127,7 +127,7 @@ impl Drop for Temp {
 
 /// Reads a snapshot's content; whether it was good is known at its end, by [`finish`](Self::finish).
 #[derive(Debug)]
-pub struct SnapshotReader {
+pub(crate) struct SnapshotReader {
     name: String,
     content: Take<BufReader<File>>,
     crc: u32,
@@ -157,22 +157,12 @@ impl SnapshotReader {
         Ok(SnapshotReader { name, content, crc: 0, trailer })
     }
 
-    /// The records before this one are in it.
-    pub fn lsn(&self) -> u64 {
-        self.trailer.lsn
-    }
-
-    /// The content's length.
-    pub fn bytes(&self) -> u64 {
-        self.trailer.content_bytes
-    }
-
     /// Reads what is left and says whether all that was read is what had been written.
     ///
     /// # Errors
     /// [`LogError::BadSnapshot`] if it is not; what was made of the content must not be used then. Those of
     /// file operations.
-    pub fn finish(mut self) -> Result<(), LogError> {
+    pub(crate) fn finish(mut self) -> Result<(), LogError> {
         let mut rest = vec![0; BUFFER_BYTES];
         while self.read(&mut rest).map_err(LogError::io("read", &self.name))? > 0 {}
         if self.content.limit() > 0 || self.crc != self.trailer.content_crc {

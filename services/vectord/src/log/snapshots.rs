@@ -15,7 +15,7 @@ use super::{LogError, Wal};
 /// there are fewer than are to be kept, all of it. So a newest one that turns out to be damaged costs time,
 /// not data.
 #[derive(Debug)]
-pub struct Snapshots {
+pub(crate) struct Snapshots {
     folder: Folder,
     keep: usize,
     /// Those with a good end whose content turned out to be damaged.
@@ -28,7 +28,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// Those of file operations.
-    pub fn open(folder: &Folder, keep: usize) -> Result<Self, LogError> {
+    pub(crate) fn open(folder: &Folder, keep: usize) -> Result<Self, LogError> {
         for lsn in folder.numbers(temp_lsn)? {
             folder.remove(&temp_name(lsn))?;
         }
@@ -39,7 +39,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// Those of file operations.
-    pub fn newest_first(&self) -> Result<Vec<u64>, LogError> {
+    pub(crate) fn newest_first(&self) -> Result<Vec<u64>, LogError> {
         let mut lsns = self.folder.numbers(snapshot_lsn)?;
         lsns.reverse();
         Ok(lsns)
@@ -49,7 +49,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// [`LogError::BadSnapshot`], [`LogError::Foreign`], [`LogError::Version`]; those of file operations.
-    pub fn read(&self, lsn: u64) -> Result<SnapshotReader, LogError> {
+    pub(crate) fn read(&self, lsn: u64) -> Result<SnapshotReader, LogError> {
         SnapshotReader::open(&self.folder, lsn)
     }
 
@@ -60,7 +60,7 @@ impl Snapshots {
     /// # Errors
     /// [`LogError::Load`] if `load` fails on a snapshot that is as it was written; [`LogError::Foreign`],
     /// [`LogError::Version`]; those of file operations.
-    pub fn restore<T>(
+    pub(crate) fn restore<T>(
         &mut self,
         mut load: impl FnMut(&mut SnapshotReader) -> Result<T, Box<dyn Error + Send + Sync>>,
     ) -> Result<Option<(u64, T)>, LogError> {
@@ -83,7 +83,7 @@ impl Snapshots {
     }
 
     /// Those that [`restore`](Snapshots::restore) found damaged inside, for whoever reports them.
-    pub fn rejected(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn rejected(&self) -> impl Iterator<Item = u64> {
         self.rejected.iter().copied()
     }
 
@@ -91,7 +91,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// Those of file operations, also where one of the same lsn is being written.
-    pub fn write(&self, lsn: u64) -> Result<SnapshotWriter, LogError> {
+    pub(crate) fn write(&self, lsn: u64) -> Result<SnapshotWriter, LogError> {
         SnapshotWriter::create(&self.folder, lsn)
     }
 
@@ -103,7 +103,7 @@ impl Snapshots {
     /// # Errors
     /// [`LogError::Ahead`] where the log never had the records that the snapshot holds;
     /// [`LogError::Poisoned`]; those of file operations, after which the next checkpoint removes what is left.
-    pub fn checkpoint(&mut self, snapshot: SealedSnapshot, wal: &mut Wal) -> Result<(), LogError> {
+    pub(crate) fn checkpoint(&mut self, snapshot: SealedSnapshot, wal: &mut Wal) -> Result<(), LogError> {
         let lsn = snapshot.lsn();
         if lsn > wal.next_lsn() {
             return Err(LogError::Ahead { lsn, next_lsn: wal.next_lsn() });

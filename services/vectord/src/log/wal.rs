@@ -12,12 +12,12 @@ const BUFFER_KEPT_BYTES: usize = 1 << 20;
 
 /// How a log is kept.
 #[derive(Debug, Clone)]
-pub struct WalOptions {
+pub(crate) struct WalOptions {
     /// A group of records that would make a segment longer than this begins the next one. A longer group
     /// has a segment to itself.
-    pub segment_bytes: u64,
+    pub(crate) segment_bytes: u64,
     /// The longest payload that is taken; longer ones that are there are still read.
-    pub record_bytes_max: u32,
+    pub(crate) record_bytes_max: u32,
 }
 
 impl Default for WalOptions {
@@ -29,22 +29,22 @@ impl Default for WalOptions {
 
 /// What opening a log came upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recovery {
+pub(crate) struct Recovery {
     /// Records that were replayed.
-    pub records: u64,
+    pub(crate) records: u64,
     /// What a crash had left half written.
-    pub cut: Option<Cut>,
+    pub(crate) cut: Option<Cut>,
 }
 
 /// The end of a log that was dropped: it had never been acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// The segment's file name.
-    pub segment: String,
+    pub(crate) segment: String,
     /// Where the last whole record ends, in bytes.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// How many bytes were dropped.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// An open log.
@@ -56,7 +56,7 @@ pub struct Cut {
 /// sync it is poisoned, as it is not known any more what of the page cache is on the disk: records appended
 /// since the last sync are dropped, and every call but the readers' answers [`LogError::Poisoned`].
 #[derive(Debug)]
-pub struct Wal {
+pub(crate) struct Wal {
     folder: Folder,
     options: WalOptions,
     /// Earlier segments, oldest first.
@@ -79,7 +79,7 @@ impl Wal {
     /// [`LogError::Corrupt`], [`LogError::Discontinuous`], [`LogError::Foreign`] or [`LogError::Version`]
     /// for files that are not as a crash can have left them, and [`LogError::Apply`] with what `apply` said:
     /// nothing is changed then; the errors of file operations.
-    pub fn open(
+    pub(crate) fn open(
         folder: &Folder,
         options: WalOptions,
         from_lsn: u64,
@@ -112,22 +112,23 @@ impl Wal {
 
     /// The number that the next record gets. A snapshot of what the log has now is named by it, and replay
     /// on top of that begins with it.
-    pub fn next_lsn(&self) -> u64 {
+    pub(crate) fn next_lsn(&self) -> u64 {
         self.next_lsn
     }
 
     /// Every record before this one is durable.
-    pub fn synced_lsn(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn synced_lsn(&self) -> u64 {
         self.synced_lsn
     }
 
     /// What all segments take, in bytes, without space made ready.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.closed.iter().map(|closed| closed.bytes).sum::<u64>() + self.segment.end()
     }
 
     /// Whether the log has to be opened again before it takes records.
-    pub fn is_poisoned(&self) -> bool {
+    pub(crate) fn is_poisoned(&self) -> bool {
         self.is_poisoned
     }
 
@@ -137,7 +138,7 @@ impl Wal {
     /// # Errors
     /// [`LogError::TooLong`] and [`LogError::NoSpace`]: the log goes on. [`LogError::Poisoned`] and errors
     /// of file operations: it does not.
-    pub fn append<P: AsRef<[u8]>>(&mut self, payloads: &[P]) -> Result<u64, LogError> {
+    pub(crate) fn append<P: AsRef<[u8]>>(&mut self, payloads: &[P]) -> Result<u64, LogError> {
         self.check_usable()?;
         let first_lsn = self.next_lsn;
         let bytes_max = self.options.record_bytes_max;
@@ -177,7 +178,7 @@ impl Wal {
     ///
     /// # Errors
     /// Every one of them poisons the log.
-    pub fn sync(&mut self) -> Result<(), LogError> {
+    pub(crate) fn sync(&mut self) -> Result<(), LogError> {
         self.check_usable()?;
         let synced = self.segment.sync();
         self.settle(synced)
@@ -187,7 +188,7 @@ impl Wal {
     ///
     /// # Errors
     /// Those of file operations; the log stays usable, and a later call removes what is left.
-    pub fn truncate_before(&mut self, lsn: u64) -> Result<(), LogError> {
+    pub(crate) fn truncate_before(&mut self, lsn: u64) -> Result<(), LogError> {
         let seconds = self.closed.iter().skip(1).map(|closed| closed.first_lsn).chain([self.segment.first_lsn()]);
         let count = seconds.take_while(|second| *second <= lsn).count().min(self.closed.len());
         // Oldest first: whatever stops it, what is left is without a gap.

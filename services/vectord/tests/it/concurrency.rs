@@ -18,7 +18,7 @@ fn item(at: usize, revision: u64) -> Value {
     json!({
         "id": format!("i-{at:03}"),
         "vector": [at as f64, revision as f64 / 1000.0],
-        "metadata": { "at": at, "revision": revision, "even": revision % 2 == 0 },
+        "metadata": { "at": at, "revision": revision, "even": revision.is_multiple_of(2) },
     })
 }
 
