@@ -129,6 +129,7 @@ pub(crate) async fn gateway(service: &Url, change: impl FnOnce(&mut Config)) -> 
         catalogd_url: service.clone(),
         ingestd_url: service.clone(),
         queryd_url: service.clone(),
+        vectord_url: service.clone(),
         ..Config::default()
     };
     config.http.shutdown_grace = Duration::from_millis(100);

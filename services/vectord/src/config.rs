@@ -93,7 +93,7 @@ pub struct Config {
     pub imports_max: usize,
     /// Items written at once by an import.
     pub import_batch_items: usize,
-    /// One import's query.
+    /// One import's query: at most `queryd.timeout_max`.
     #[serde(with = "humantime_serde")]
     pub import_timeout: Duration,
 }
@@ -138,7 +138,7 @@ impl Default for Config {
             imports_at_once_max: 2,
             imports_max: 100,
             import_batch_items: 1_000,
-            import_timeout: Duration::from_secs(3_600),
+            import_timeout: Duration::from_secs(600),
         }
     }
 }
