@@ -194,6 +194,11 @@ impl ServiceConfig for Config {
         if self.import_batch_items > self.items_per_batch_max {
             return Err("import_batch_items must not exceed items_per_batch_max".into());
         }
+        if self.items_per_batch_max > self.unindexed_items_max {
+            return Err(
+                "items_per_batch_max must not exceed unindexed_items_max: such a batch would never be taken".into()
+            );
+        }
         if self.log_segment_bytes < 1 << 20 || self.snapshot_after_bytes < 1 << 20 {
             return Err("log_segment_bytes and snapshot_after_bytes must be 1048576 at least".into());
         }
@@ -212,6 +217,8 @@ mod tests {
         assert_eq!(senseless.validate().unwrap_err(), "k_max must not be 0");
         let crowded = Config { import_batch_items: 20_000, ..Config::default() };
         assert!(crowded.validate().unwrap_err().contains("import_batch_items"));
+        let never = Config { unindexed_items_max: 9_999, ..Config::default() };
+        assert!(never.validate().unwrap_err().contains("unindexed_items_max"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod crash;
 mod filters;
 mod indexes;
 mod items;
+mod limits;
 mod openapi;
 mod platform;
 mod process;
