@@ -5,7 +5,7 @@
 //! holds what the records before `n` did. What the bytes are is in `format.rs`.
 //!
 //! Recovery: [`Folder::open`], [`Snapshots::open`] and [`Snapshots::restore`], then [`Wal::open`] from the lsn
-//! that restoring gave. A checkpoint: [`Snapshots::write`] at [`Wal::next_lsn`], [`SnapshotWriter::seal`],
+//! that restoring gave. A checkpoint: [`Snapshots::write`] at [`Wal::next_lsn`], `SnapshotWriter::seal`,
 //! [`Snapshots::checkpoint`]. All of it blocks: it belongs on a thread of its own.
 //!
 //! Invariant: a record that was there when a [`Wal::sync`] succeeded is replayed by every later open, or the

@@ -1,4 +1,4 @@
-//! Between the messages of `proto` and the domain: requests here, answers in [`answers`].
+//! Between the messages of `proto` and the domain: requests here, answers in [`mod@answers`].
 
 mod answers;
 
