@@ -1,8 +1,8 @@
 //! Finding items.
 
 use std::cmp::Ordering as Order;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 
 use ann::{Hit, Search, Vector};
 use roaring::RoaringBitmap;
@@ -20,30 +20,47 @@ const ATTEMPTS_MAX: usize = 8;
 impl MemoryStore {
     pub(super) fn find(&self, target: &Target, options: &SearchOptions) -> Result<Vec<Found>, Error> {
         let mut hits = Vec::with_capacity(options.k.saturating_add(64));
-        for attempt in 1..=ATTEMPTS_MAX {
-            let _no_key_is_given_out_again = crossbeam_epoch::pin();
-            let changes = self.metadata_changes.load(Ordering::Acquire);
-            let of_item;
-            let vector = match target {
-                Target::Vector(vector) => vector,
-                Target::Item(id) => {
-                    of_item = self.vector_of(id)?;
-                    &of_item
-                }
-            };
-            let filter = options.filter.as_ref().map(|filter| self.matches(filter));
-            hits.clear();
-            let SearchOptions { k, ef, exact, .. } = *options;
-            // An item under replacement takes two places, so twice as many hits are enough in the end.
-            let k = if attempt == 1 { k } else { k.saturating_mul(2) };
-            let search = Search { vector, k, ef, filter: filter.as_ref(), exact };
-            self.engine.search(&search, &mut hits).map_err(|source| Error::Engine { what: "searching", source })?;
-            let (found, enough) = self.resolve(&hits, options, changes);
-            if enough || attempt == ATTEMPTS_MAX {
+        for attempt in 1..ATTEMPTS_MAX {
+            if let (found, true) = self.attempt(target, options, attempt > 1, None, &mut hits)? {
                 return Ok(found);
             }
         }
-        Ok(Vec::new())
+        // Whoever was outrun by writers so often has them wait for once.
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.attempt(target, options, false, Some(&writing), &mut hits)?.0)
+    }
+
+    /// Searches once; and whether there are as many answers as there would be without writers.
+    fn attempt(
+        &self,
+        target: &Target,
+        options: &SearchOptions,
+        is_repeated: bool,
+        writing: Option<&MutexGuard<'_, ()>>,
+        hits: &mut Vec<Hit>,
+    ) -> Result<(Vec<Found>, bool), Error> {
+        let _no_key_is_given_out_again = crossbeam_epoch::pin();
+        let changes = self.metadata_changes.load(Ordering::Acquire);
+        let of_item;
+        let vector = match target {
+            Target::Vector(vector) => vector,
+            Target::Item(id) => {
+                of_item = self.vector_of(id)?;
+                &of_item
+            }
+        };
+        let filter = options.filter.as_ref().map(|filter| match writing {
+            Some(writing) => self.matches_alone(filter, writing),
+            None => self.matches(filter),
+        });
+        let matching = filter.as_ref().map_or_else(|| self.read().live.len(), RoaringBitmap::len);
+        let SearchOptions { k, ef, exact, .. } = *options;
+        // An item under replacement takes two places, so twice as many hits are enough in the end.
+        let k = if is_repeated { k.saturating_mul(2) } else { k };
+        let search = Search { vector, k, ef, filter: filter.as_ref(), exact };
+        hits.clear();
+        self.engine.search(&search, hits).map_err(|source| Error::Engine { what: "searching", source })?;
+        Ok(self.resolve(hits, options, matching, changes))
     }
 
     fn vector_of(&self, id: &ItemId) -> Result<Vector, Error> {
@@ -53,8 +70,8 @@ impl MemoryStore {
         Vector::parse(self.settings.metric, components).map_err(|error| Error::Invalid(error.to_string()))
     }
 
-    /// The items behind hits, in order; and whether there are as many as there would be without writers.
-    fn resolve(&self, hits: &[Hit], options: &SearchOptions, changes: u64) -> (Vec<Found>, bool) {
+    /// The items behind hits, in order; and whether they are enough where so many keys matched.
+    fn resolve(&self, hits: &[Hit], options: &SearchOptions, matching: u64, changes: u64) -> (Vec<Found>, bool) {
         let mut found = Vec::with_capacity(hits.len());
         for hit in hits {
             let Some(record) = self.records.get(hit.key) else { continue };
@@ -71,7 +88,8 @@ impl MemoryStore {
             found.retain(|found| filter.matches(&found.record.metadata()));
         }
         drop_doubles(&mut found);
-        let enough = found.len() >= options.k || found.len() == hits.len();
+        // Keys that matched may have been replaced before the engine looked for them.
+        let enough = found.len() as u64 >= matching.min(options.k as u64);
         if let Some(min_score) = options.min_score {
             found.retain(|found| score(self.settings.metric, found.distance) >= min_score);
         }
@@ -86,7 +104,15 @@ impl MemoryStore {
         }
         // No item changes while all of them are looked at, for the paths that this filter is the first to
         // use, or for the filter itself where there is no room for these paths.
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.matches_alone(filter, &writing)
+    }
+
+    /// [`MemoryStore::matches`], for whoever keeps writers out.
+    fn matches_alone(&self, filter: &Filter, _writing: &MutexGuard<'_, ()>) -> RoaringBitmap {
+        if let Some(matches) = self.indexed_matches(filter) {
+            return matches;
+        }
         let (cover, live) = {
             let filtered = self.read();
             (filtered.fields.cover(filter), filtered.live.clone())
