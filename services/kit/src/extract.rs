@@ -1,6 +1,5 @@
 //! Extractors that refuse with problems: what is wrong, and where.
 
-use axum::RequestExt;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::header::CONTENT_TYPE;
@@ -48,7 +47,8 @@ pub async fn read_message(request: Request) -> Result<Bytes, Problem> {
     if request.body().size_hint().lower() > limit {
         return Err(too_long(limit));
     }
-    let body = Limited::new(request.with_limited_body().into_body(), usize::try_from(limit).unwrap_or(usize::MAX));
+    // Not `with_limited_body`: axum's own limit, 2 MiB unless a router lifts it, would come first.
+    let body = Limited::new(request.into_body(), usize::try_from(limit).unwrap_or(usize::MAX));
     match body.collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_long(limit)),

@@ -12,7 +12,6 @@ mod search;
 mod wire;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
 use utoipa::OpenApi;
 
@@ -70,7 +69,5 @@ pub(crate) fn routes(indexes: Indexes) -> Router {
         .nest("/v1/vectors/index/{name}", of_one)
         .route("/v1/vectors/alias", get(alias::list))
         .route("/v1/vectors/alias/{alias}", put(alias::set).delete(alias::delete))
-        // Bodies have limits of their own: see [`body`].
-        .layer(DefaultBodyLimit::disable())
         .with_state(indexes)
 }
