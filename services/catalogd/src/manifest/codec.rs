@@ -4,6 +4,7 @@
 //! kept, added or removed it, and its column statistics. The version as a whole stands in the
 //! key-value metadata: `lakehouse.format_version` and `lakehouse.manifest` (JSON, see `header`).
 
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use arrow_array::builder::{Int32Builder, Int64Builder, ListBuilder, StringBuilder, StructBuilder};
@@ -137,6 +138,11 @@ fn append_statistics(list: &mut ListBuilder<StructBuilder>, statistics: &[Column
 /// # Errors
 /// One sentence: not a manifest, torn, or of a later format than this program knows.
 pub(crate) fn decode(file: Bytes) -> Result<Manifest, String> {
+    // The reader panics where damaged metadata sends it before the file's start. Nothing of it is used after that.
+    catch_unwind(|| read(file)).unwrap_or_else(|_| Err("its Parquet metadata is damaged".into()))
+}
+
+fn read(file: Bytes) -> Result<Manifest, String> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
     let metadata = reader.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
     let value = |key: &str| {
