@@ -36,44 +36,32 @@ impl Lake {
     /// Leaves in the scratch's pool the `ef` nearest slots on a level that a best-first walk finds from the starts,
     /// slots that have lost their key included: they hold the graph together until they are unlinked.
     pub(super) fn walk(&self, pin: &Pin<'_>, scratch: &mut Scratch, query: &Query, level: usize, ef: usize) {
-        let Scratch { visited, pool, batch, slots, distances, starts, .. } = scratch;
+        let Scratch { visited, pool, batch, distances, starts, .. } = scratch;
         visited.reset(self.space.slots_used() as usize);
         pool.reset(ef);
         for start in starts.iter() {
             visited.insert(start.slot());
             pool.push(*start);
         }
-        // One step behind: while the bytes of a slot's neighbours are on their way, those of the slot before
-        // are compared. What is expanded next is then chosen one step too early, which costs a little more
-        // of comparing and saves most of the waiting.
-        let (coming, arrived) = (batch, slots);
-        arrived.clear();
-        loop {
-            coming.clear();
-            match pool.pop() {
-                Some(slot) => {
-                    for slot in self.graph.neighbours(level, slot) {
-                        if visited.insert(slot) {
-                            self.vectors.prefetch(pin, slot);
-                            coming.push(slot);
-                        }
-                    }
+        while let Some(slot) = pool.pop() {
+            batch.clear();
+            for slot in self.graph.neighbours(level, slot) {
+                if visited.insert(slot) {
+                    self.vectors.prefetch(pin, slot);
+                    batch.push(slot);
                 }
-                None if arrived.is_empty() => break,
-                None => {}
             }
             // Most likely the next one, and surely one of the next.
             if let Some(next) = pool.peek() {
                 crate::simd::prefetch(self.graph.list(level, next));
             }
-            self.vectors.distances(pin, query, arrived, distances);
-            for (slot, distance) in arrived.iter().zip(distances.iter()) {
+            self.vectors.distances(pin, query, batch, distances);
+            for (slot, distance) in batch.iter().zip(distances.iter()) {
                 pool.push(Candidate::new(*distance, *slot));
             }
             if let Some(next) = pool.peek() {
                 crate::simd::prefetch(self.graph.list(level, next));
             }
-            std::mem::swap(coming, arrived);
         }
     }
 

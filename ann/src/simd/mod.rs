@@ -77,7 +77,8 @@ impl Kernels {
     }
 }
 
-/// Asks for a row's cache lines ahead of their use.
+/// Asks for a row's cache lines ahead of their use: into the second-level cache, since a first-level one has
+/// room for few reads under way, and whoever asks for a list of rows would wait for that room.
 #[inline]
 pub(crate) fn prefetch<T>(row: &[T]) {
     const LINE_BYTES: usize = 64;
@@ -87,12 +88,12 @@ pub(crate) fn prefetch<T>(row: &[T]) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a prefetch reads nothing that a program can see and cannot fault; `line` lies in `row`.
         unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast());
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(line.cast());
         }
         #[cfg(target_arch = "aarch64")]
         // SAFETY: as above; the instruction changes no register and no memory.
         unsafe {
-            std::arch::asm!("prfm pldl1keep, [{line}]", line = in(reg) line, options(nostack, preserves_flags, readonly));
+            std::arch::asm!("prfm pldl2keep, [{line}]", line = in(reg) line, options(nostack, preserves_flags, readonly));
         }
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let _ = line;
