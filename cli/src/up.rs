@@ -46,6 +46,7 @@ pub(crate) fn run(arguments: UpArguments) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("configuration: [telemetry] filter: {error}")))?;
     let _locked = folder::lock(&arguments.place.data)?;
     raise_descriptor_limit();
+    kit::heap::configure();
     let runtime = runtime(&mut Builder::new_multi_thread())?;
     let outcome = runtime.block_on(serve(config, &arguments));
     runtime.shutdown_timeout(LEFTOVERS_TIMEOUT);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{ServiceConfig, Sources};
 use crate::server::ServeError;
-use crate::{signal, telemetry};
+use crate::{heap, signal, telemetry};
 
 #[derive(Parser)]
 struct Arguments {
@@ -33,6 +33,7 @@ where
     if let Err(error) = telemetry::init(&logs) {
         return fail(2, &error);
     }
+    heap::configure();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),

@@ -20,6 +20,7 @@ pub mod entry;
 pub mod extract;
 pub mod grpc;
 mod health;
+pub mod heap;
 mod problem;
 mod secret;
 pub mod server;

@@ -2,7 +2,7 @@
 //! what it takes in memory.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
@@ -13,6 +13,8 @@ use crate::report::{Line, Target, number};
 use crate::vectors::api::Index;
 use crate::vectors::{BATCH, Set, batches, truth};
 
+/// After a load the platform gives memory back that only the load needed.
+const SETTLING: Duration = Duration::from_secs(5);
 const MIB: f64 = 1_048_576.0;
 pub(super) const WRITERS: usize = 2;
 /// Classes of the fields that filters use: each a thousandth of all items.
@@ -63,6 +65,7 @@ pub(super) async fn run(platform: &Platform, set: &Arc<Set>, reference: &Referen
     let info = index.unindexed_at_most(0).await?;
     let seconds = added.elapsed().as_secs_f64();
     ensure!(info.count == set.len(), "the index has {} items", info.count);
+    tokio::time::sleep(SETTLING).await;
     let grown = platform.server.resident_bytes()?.saturating_sub(before);
 
     let memory = |what: &str, bytes: f64| {

@@ -8,6 +8,9 @@ use super::Index;
 use super::commit::Writer;
 use crate::Error;
 
+/// After a load of so many items the heap is looked through for pages that only their batches needed.
+const TRIMMED_AFTER_ITEMS: usize = 10_000;
+
 impl Index {
     /// Starts what is due and not under way.
     pub(crate) fn maintain(self: &Arc<Self>) {
@@ -30,12 +33,13 @@ impl Index {
     }
 
     async fn index_waiting(self: Arc<Self>) {
+        let mut most = 0;
         while !self.shared.stopping.is_cancelled() && !self.removed.is_cancelled() {
             let index = self.clone();
             let left = self.shared.maintenance.run(move || index.store.index_some()).await;
             match left.and_then(|left| left) {
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(left) => most = most.max(left),
                 Err(error) => {
                     tracing::error!(index = %self.settings.name, error = &error as &dyn std::error::Error, "vectors cannot be linked");
                     break;
@@ -43,6 +47,11 @@ impl Index {
             }
         }
         self.measure();
+        if most >= TRIMMED_AFTER_ITEMS
+            && let Err(error) = self.shared.maintenance.run(kit::heap::trim).await
+        {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the heap was not trimmed");
+        }
         self.check_reach().await;
         self.indexing.store(false, Ordering::Release);
         // What came between the last look and the flag.
