@@ -2,10 +2,28 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+
+/// What is to come about comes within this, or not at all.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whether a refusal says that the index is on its way.
+pub(crate) fn is_loading(problem: &Value) -> bool {
+    problem["detail"].as_str().unwrap_or_default().contains("being loaded")
+}
+
+/// Waits until something has come about.
+pub(crate) async fn until(what: &str, mut came: impl AsyncFnMut() -> bool) {
+    let last = Instant::now() + PATIENCE;
+    while !came().await {
+        assert!(Instant::now() < last, "{what}: not within {PATIENCE:?}");
+        tokio::task::yield_now().await;
+    }
+}
 
 pub(crate) struct Process {
     child: Child,
@@ -64,10 +82,11 @@ impl Process {
 
     /// What must be answered with 200 once the index is loaded.
     pub(crate) async fn ok(&self, path: &str, body: &Value) -> Value {
+        let last = Instant::now() + PATIENCE;
         loop {
             match self.post(path, body).await.unwrap() {
                 (200 | 201, answer) => return answer,
-                (503, _) => tokio::task::yield_now().await,
+                (503, problem) if is_loading(&problem) && Instant::now() < last => tokio::task::yield_now().await,
                 other => panic!("{path}: {other:?}"),
             }
         }

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::process::Process;
+use crate::process::{PATIENCE, Process, is_loading, until};
 
 const ITEMS: usize = 300;
 
@@ -129,7 +129,7 @@ async fn a_torn_end_is_cut_and_damage_before_it_takes_no_other_index_along() {
     assert_eq!(content(&process, "well").await, well);
     let (status, problem) = loop {
         let answer = process.post("/damaged/count", &json!({})).await.unwrap();
-        if !answer.1["detail"].as_str().unwrap_or_default().contains("being loaded") {
+        if !is_loading(&answer.1) {
             break answer;
         }
     };
@@ -165,23 +165,18 @@ async fn a_lost_folder_is_restored_from_storage_and_what_was_deleted_stays_away(
         walk(&folder).into_iter().filter(|path| path.contains(&format!("_vectors+/{name}+/"))).count()
     };
     // The settings and the snapshot.
-    while stored("kept") < 2 || stored("gone") < 2 {
-        tokio::task::yield_now().await;
-    }
+    until("two snapshots in storage", async || stored("kept") == 2 && stored("gone") == 2).await;
     let before = content(&process, "kept").await;
     let deleted = process.http.delete(format!("{}/gone", process.base)).send().await.unwrap();
     assert_eq!(deleted.status(), 204);
-    while stored("gone") > 0 {
-        tokio::task::yield_now().await;
-    }
+    until("what was deleted is deleted in storage", async || stored("gone") == 0).await;
     process.kill().await;
     fs::remove_dir_all(data.path()).unwrap();
     fs::create_dir(data.path()).unwrap();
 
     let process = Process::start(data.path(), &settings).await;
-    while process.post("/kept/count", &json!({})).await.unwrap().0 != 200 {
-        tokio::task::yield_now().await;
-    }
+    let restored = async || process.post("/kept/count", &json!({})).await.unwrap().0 == 200;
+    until("the index is restored from storage", restored).await;
     assert_eq!(content(&process, "kept").await, before);
     assert_eq!(process.post("/gone/count", &json!({})).await.unwrap().0, 404);
     // And it goes on from there.
@@ -211,6 +206,7 @@ async fn two_vectord_do_not_share_a_folder() {
     let _first = Process::start(data.path(), &[]).await;
     let config = vectord::Config { data_dir: data.path().to_owned(), ..vectord::Config::default() };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let refused = vectord::serve(config, listener, tokio_util::sync::CancellationToken::new()).await.unwrap_err();
+    let second = vectord::serve(config, listener, tokio_util::sync::CancellationToken::new());
+    let refused = tokio::time::timeout(PATIENCE, second).await.expect("it does not serve").unwrap_err();
     assert!(refused.to_string().contains("data_dir"), "{refused}");
 }
