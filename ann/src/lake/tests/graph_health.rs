@@ -109,15 +109,17 @@ fn what_waits_is_found_beside_every_walk() {
         clustered(Metric::Cosine, 1000, 8).into_iter().map(|(key, item)| (COUNT + key, item)).collect();
     lake.insert(&waiting).expect("a valid batch");
     // Of 4,000: no filter, enough to walk through all, and few enough to step over what does not match.
-    let most = (0..COUNT + 1000).filter(|key| key % 3 != 0).collect();
-    let some = (0..COUNT + 1000).filter(|key| key % 3 == 0).collect();
+    // Some of every cluster match.
+    let most = (0..COUNT + 1000).filter(|key| key / 30 % 3 != 0).collect();
+    let some = (0..COUNT + 1000).filter(|key| key / 30 % 3 == 0).collect();
     for (filter, plan) in [(None, Plan::Graph), (Some(&most), Plan::Graph), (Some(&some), Plan::TwoHop)] {
         let matches = filter.map_or(4000, |filter: &RoaringBitmap| filter.len() as usize);
         assert_eq!(Plan::of(matches, 4000, filter.is_some(), 1), plan);
         for (key, item) in waiting.iter().filter(|(key, _)| filter.is_none_or(|filter| filter.contains(*key))) {
-            let (mut hits, search) = (Vec::new(), Search { vector: item, k: 1, ef: 1, filter, exact: false });
+            let (mut hits, search) = (Vec::new(), Search { vector: item, k: 5, ef: 1, filter, exact: false });
             lake.search(&search, &mut hits).expect("a valid search");
             assert_eq!(hits[0].key, *key);
+            assert!(hits.iter().all(|hit| filter.is_none_or(|filter| filter.contains(hit.key))));
         }
     }
 }

@@ -76,7 +76,9 @@ async fn an_alias_moves_while_searches_run_and_none_misses_it() {
         })
         .collect();
     let mut moves = 0;
-    while moves < 40 || answered.load(Ordering::Relaxed) < 200 {
+    // A searcher that has ended has failed.
+    let searching = || searchers.iter().all(|searcher| !searcher.is_finished());
+    while searching() && (moves < 40 || answered.load(Ordering::Relaxed) < 200) {
         let index = ["green", "blue"][moves % 2];
         assert_eq!(platform.put("alias/live", json!({ "index": index })).await.0, StatusCode::OK);
         moves += 1;
