@@ -21,6 +21,7 @@ pub mod extract;
 pub mod grpc;
 mod health;
 pub mod heap;
+pub mod negotiate;
 mod problem;
 mod secret;
 pub mod server;
