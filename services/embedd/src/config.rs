@@ -14,6 +14,9 @@ use url::Url;
 
 pub use model::{ModelConfig, ProviderKind};
 
+/// The most that `texts_max` may be.
+pub(crate) const TEXTS_CEILING: usize = 1 << 20;
+
 /// `[embedd]`: every limit and wait of this service.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -114,6 +117,9 @@ impl ServiceConfig for Config {
         ];
         if let Some((key, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(format!("{key} must not be 0"));
+        }
+        if self.texts_max > TEXTS_CEILING {
+            return Err(format!("texts_max must not exceed {TEXTS_CEILING}"));
         }
         if self.cache_size > 0 && self.cache_bytes_max == 0 {
             return Err("cache_bytes_max must not be 0: cache_size = 0 switches the cache off".into());

@@ -2,34 +2,78 @@
 //!
 //! It exists so that every part of the platform, and every program that speaks OpenAI's or Ollama's protocol,
 //! gets embeddings from one place which remembers them.
+//!
+//! Invariants, with the tests that hold them:
+//! - The model of a cached vector is the one that the request resolves to, never what an upstream calls itself
+//!   (`cache.rs`).
+//! - A text is computed once, however many requests ask for it at once, and nobody waits for ever (`flights.rs`).
+//! - Answers are in the caller's order; a request is answered whole or not at all (`cache.rs`).
+//! - What an upstream answers is checked before anybody sees it or it is kept (`faults.rs`).
+//! - No text is logged, and no key of an upstream is shown anywhere (`faults.rs`).
+//!
+//! Rings: [`http`], [`rpc`] and [`arrow`] speak to the outside; [`embedder`] finds vectors in [`tier1`], among
+//! those that [`flights`] knows to be computed, in the port [`shared`], and asks the port [`provider`] for the
+//! rest; [`models`] knows the models by name.
 
 #![warn(missing_docs)]
 
+mod arrow;
 mod config;
+mod embedder;
 mod embedding;
+mod error;
+mod flights;
+mod http;
+mod models;
+mod pool;
 mod provider;
+mod rpc;
 mod shared;
+mod start;
+mod stats;
+mod tier1;
 
 pub use config::{Config, ModelConfig, ProviderKind};
+pub(crate) use error::Error;
 
 use kit::Health;
 use kit::server::{ServeError, Service};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// Serves until `shutdown` is cancelled, then drains.
+use embedder::Embedder;
+use http::Desk;
+use pool::Pool;
+use stats::Stats;
+
+/// Serves until `shutdown` is cancelled, then drains. Listens at once; requests wait until the models are
+/// opened.
 ///
 /// # Errors
 /// A model that cannot be opened; a listener that fails.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let service = Service {
-        name: "embedd",
-        router: axum::Router::new(),
-        openapi: utoipa::openapi::OpenApi::default(),
-        health: Health::new(),
-        registry: Registry::default(),
-        http: config.http,
-    };
-    kit::server::run(service, listener, shutdown).await
+    let health = Health::new();
+    let mut registry = Registry::default();
+    let stats = Stats::register(&mut registry);
+    let (stopping, tasks) = (shutdown.child_token(), TaskTracker::new());
+    start::look_at_memory(&config);
+    let models = start::models(&config, &stats).await?;
+    let http = config.http.clone();
+    let pool = Pool::new(config.bodies_at_once_max, config.bodies_waiting_max);
+    let embedder = Embedder::new(config, models, None, stats, tasks.clone(), stopping.clone());
+    let desk = Desk { embedder, pool };
+    let router = http::routes(desk.clone()).merge(rpc::routes(&desk));
+    let service = Service { name: "embedd", router, openapi: openapi(), health, registry, http };
+    let ended = kit::server::run(service, listener, shutdown).await;
+    stopping.cancel();
+    tasks.close();
+    tasks.wait().await;
+    ended
+}
+
+/// What `/openapi.json` answers.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    http::openapi()
 }

@@ -1,11 +1,14 @@
 //! Where vectors come from: a port with one adapter per kind of model.
 
+mod hash;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::embedding::Embedding;
+pub(crate) use hash::Hash;
 
 /// What is embedded: already checked against the limits of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,16 @@ pub(crate) enum Input {
     Text(String),
     /// Token ids, without the ones that mark beginning and end.
     Tokens(Vec<u32>),
+}
+
+impl Input {
+    /// As they count for the limits.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Input::Text(text) => text.len(),
+            Input::Tokens(ids) => size_of_val(&ids[..]),
+        }
+    }
 }
 
 /// How a request wants its vectors.
@@ -55,7 +68,7 @@ pub(crate) trait Provider: Send + Sync {
     ///
     /// # Errors
     /// [`ProviderError`]; all of the inputs or none.
-    async fn embed(&self, inputs: &[Input], wish: Wish, deadline: Instant) -> Result<Vec<Embedding>, ProviderError>;
+    async fn embed(&self, inputs: Vec<Input>, wish: Wish, deadline: Instant) -> Result<Vec<Embedding>, ProviderError>;
 
     /// The tokens of texts as the model reads them, with those that mark beginning and end, never truncated.
     ///

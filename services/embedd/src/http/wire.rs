@@ -1,0 +1,10 @@
+//! The JSON of the routes.
+
+mod embed;
+mod foreign;
+mod stats;
+
+pub(super) use embed::{Embed, EmbedQuery, Embedded, Model, Models, Tokenize, Tokenized};
+pub(super) use foreign::{OllamaEmbed, OllamaEmbedded, OpenAiEmbed, OpenAiEmbedded};
+pub(crate) use stats::Stats;
+pub(super) use stats::{ModelStats, Tier, Tiers};

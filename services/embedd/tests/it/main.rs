@@ -1,0 +1,11 @@
+//! embedd over the wire.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod arrow;
+mod cache;
+mod embed;
+mod foreign;
+mod openapi;
+mod platform;
+mod rpc;
