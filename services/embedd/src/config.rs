@@ -39,6 +39,16 @@ pub struct Config {
     /// Fetching one model from the hub.
     #[serde(with = "humantime_serde")]
     pub hub_timeout: Duration,
+    /// One file from the hub.
+    pub hub_bytes_max: u64,
+    /// Threads of each local model. 0: one per core.
+    pub local_threads: usize,
+    /// Tokens that one thread of a local model computes at a time, though always a whole text.
+    pub local_batch_tokens_max: usize,
+    /// Texts that may wait for a local model; more are 503.
+    pub local_queue_texts_max: usize,
+    /// Bytes of the texts that may wait for a local model; more are 503.
+    pub local_queue_bytes_max: usize,
     /// Vectors kept in memory at most; 0 switches this tier off.
     pub cache_size: usize,
     /// Bytes of the vectors kept in memory at most.
@@ -71,6 +81,11 @@ impl Default for Config {
             hub_url: hub_url(),
             hub_dir: "data/models".into(),
             hub_timeout: Duration::from_secs(600),
+            hub_bytes_max: 4 << 30,
+            local_threads: 0,
+            local_batch_tokens_max: 512,
+            local_queue_texts_max: 100_000,
+            local_queue_bytes_max: 128 << 20,
             cache_size: 10_000,
             cache_bytes_max: 256 << 20,
             texts_max: 10_000,
@@ -112,6 +127,9 @@ impl ServiceConfig for Config {
             ("texts_max", self.texts_max),
             ("text_bytes_max", self.text_bytes_max),
             ("body_bytes_max", self.body_bytes_max),
+            ("local_batch_tokens_max", self.local_batch_tokens_max),
+            ("local_queue_texts_max", self.local_queue_texts_max),
+            ("local_queue_bytes_max", self.local_queue_bytes_max),
             ("bodies_at_once_max", self.bodies_at_once_max),
             ("bodies_waiting_max", self.bodies_waiting_max),
         ];

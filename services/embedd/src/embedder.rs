@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::embedding::{Embedding, Key};
 use crate::flights::{Batch, Company, Flights, Source};
 use crate::models::{Model, Models};
-use crate::provider::{Input, Wish};
+use crate::provider::{Input, Tokens, Wish};
 use crate::shared::SharedCache;
 use crate::stats::{Stats, Texts};
 use crate::tier1::Tier1;
@@ -97,7 +97,7 @@ impl Embedder {
         stopping: CancellationToken,
     ) -> Self {
         let tier1 = Tier1::new(config.cache_size, config.cache_bytes_max);
-        let flights = Flights::default();
+        let flights = Flights::new(stats.waiting.clone());
         Embedder(Arc::new(Inner { config, models, tier1, flights, shared, stats, tasks, stopping }))
     }
 
@@ -145,7 +145,7 @@ impl Embedder {
     /// # Errors
     /// An unknown model; limits of a request.
     pub(crate) fn prepare(&self, asked: NewEmbed) -> Result<Prepared, Error> {
-        let model = self.0.models.resolve(asked.model.as_deref())?.clone();
+        let model = self.0.models.resolve(asked.model.as_deref())?;
         self.check(&asked.inputs)?;
         let wish = Wish { normalize: asked.normalize.unwrap_or(model.normalize), truncate: asked.truncate };
         let keys = model.keys(wish);
@@ -169,7 +169,7 @@ impl Embedder {
         Ok(Prepared { model, wish, found, missing })
     }
 
-    /// The tokens of texts, never truncated.
+    /// The tokens of texts.
     ///
     /// # Errors
     /// An unknown model; limits of a request; a model whose tokens only the upstream knows.
@@ -177,16 +177,18 @@ impl Embedder {
         &self,
         model: Option<&str>,
         texts: Vec<String>,
-    ) -> Result<(Arc<Model>, Vec<Vec<u32>>), Error> {
+    ) -> Result<(Arc<Model>, Vec<Tokens>), Error> {
         let model = self.0.models.resolve(model)?;
         let inputs: Vec<Input> = texts.into_iter().map(Input::Text).collect();
         self.check(&inputs)?;
         let texts =
             inputs.into_iter().filter_map(|input| if let Input::Text(text) = input { Some(text) } else { None });
         let tokens = model.provider.tokenize(texts.collect()).await;
-        let (name, kind) = (&model.name, model.provider.kind());
-        let tokens = tokens.map_err(|source| Error::Provider { model: name.clone(), kind, source })?;
-        Ok((model.clone(), tokens))
+        let tokens = tokens.map_err(|source| {
+            let (model, kind) = (model.name.clone(), model.provider.kind());
+            Error::Provider { model, kind, source }
+        })?;
+        Ok((model, tokens))
     }
 
     fn check(&self, inputs: &[Input]) -> Result<(), Error> {

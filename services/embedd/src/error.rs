@@ -17,6 +17,10 @@ pub(crate) enum Error {
     Invalid(String),
     #[error("there is no model {name:?}; there are: {known}")]
     NoModel { name: String, known: String },
+    #[error("the model {0} is being loaded")]
+    Loading(String),
+    #[error("the model {name} cannot be used: {reason}")]
+    Broken { name: String, reason: String },
     #[error("there is no warm-up {0}")]
     NoWarm(String),
     #[error("the caller may not {act} {name}")]
@@ -80,7 +84,7 @@ impl ServiceError for Error {
             Error::TooMany { .. } => Code::PayloadTooLarge,
             Error::Overloaded { .. } => Code::Overloaded,
             Error::Timeout(_) => Code::DeadlineExceeded,
-            Error::Stopping => Code::Unavailable,
+            Error::Loading(_) | Error::Broken { .. } | Error::Stopping => Code::Unavailable,
             Error::Abandoned | Error::WorkLost | Error::Content(_) | Error::Io { .. } => Code::Internal,
             Error::Provider { source, .. } => match source {
                 ProviderError::TooLong { .. } | ProviderError::Refused(_) => Code::InvalidArgument,
@@ -100,6 +104,8 @@ impl ServiceError for Error {
         match self {
             Error::Batch(error) => error.public_detail(),
             Error::Peer { what, problem } => format!("{what}: {}", problem.detail),
+            // The reason may name paths: health and the log have it.
+            Error::Broken { name, .. } => format!("the model {name} cannot be used: see this service's health"),
             other if other.code() == Code::Internal => Code::Internal.title().to_owned(),
             // Words of ours: they name the provider and what was wrong, never a key or a path.
             other => other.to_string(),

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -61,8 +62,14 @@ struct Flight {
 }
 
 /// All of them. Cheap to clone.
-#[derive(Clone, Default)]
-pub(crate) struct Flights(Arc<Mutex<HashMap<Key, Flight>>>);
+#[derive(Clone)]
+pub(crate) struct Flights(Arc<Inner>);
+
+struct Inner {
+    flights: Mutex<HashMap<Key, Flight>>,
+    /// Requests that wait, once for each batch that they wait for.
+    waiting: Gauge,
+}
 
 /// Texts that somebody else computes.
 pub(crate) struct Followed {
@@ -82,8 +89,12 @@ pub(crate) struct Claim {
 }
 
 impl Flights {
+    pub(crate) fn new(waiting: Gauge) -> Self {
+        Flights(Arc::new(Inner { flights: Mutex::default(), waiting }))
+    }
+
     fn flights(&self) -> MutexGuard<'_, HashMap<Key, Flight>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Divides keys, each of them there once. `arrived` looks into the first tier: what it finds was computed
@@ -157,12 +168,14 @@ impl Interest {
     /// Only under the lock of the flights.
     fn in_batch(batch: &Arc<Batch>, flights: &Flights) -> Self {
         batch.waiting.fetch_add(1, Ordering::Relaxed);
+        flights.0.waiting.inc();
         Interest { flights: flights.clone(), batch: batch.clone() }
     }
 }
 
 impl Drop for Interest {
     fn drop(&mut self) {
+        self.flights.0.waiting.dec();
         // Under the lock, so that nobody joins what is given up.
         let _flights = self.flights.flights();
         if self.batch.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -190,7 +203,7 @@ mod tests {
 
     #[tokio::test]
     async fn overlapping_batches_share_what_they_have_in_common() {
-        let flights = Flights::default();
+        let flights = Flights::new(Gauge::default());
         let first = claim(&flights, &[1, 2, 3]);
         assert_eq!((first.led.clone(), first.followed.len()), (vec![0, 1, 2], 0));
         let second = claim(&flights, &[9, 3, 1]);
@@ -205,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_looks_between_the_cache_and_the_claim_finds_what_arrived() {
-        let flights = Flights::default();
+        let flights = Flights::new(Gauge::default());
         let claim =
             flights.claim(&[key(1), key(2)], Company::Others, |asked| (*asked == key(2)).then(|| embedding(2).0));
         assert_eq!((claim.led, claim.arrived), (vec![0], vec![(1, embedding(2).0)]));
@@ -213,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_lives_as_long_as_anybody_waits_and_then_is_joined_no_more() {
-        let flights = Flights::default();
+        let flights = Flights::new(Gauge::default());
         let mut first = claim(&flights, &[1]);
         let second = claim(&flights, &[1]);
         let batch = first.lead.take().unwrap().batch.clone();
@@ -228,7 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_goes_alone_follows_nobody_and_disturbs_nobody() {
-        let flights = Flights::default();
+        let flights = Flights::new(Gauge::default());
         let first = claim(&flights, &[1]);
         let alone = flights.claim(&[key(1)], Company::Nobody, |_| None);
         assert_eq!((alone.led.clone(), alone.followed.len()), (vec![0], 0));

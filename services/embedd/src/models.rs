@@ -1,7 +1,7 @@
 //! The models there are, by the names that requests use.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::Error;
@@ -132,37 +132,64 @@ impl Keys {
     }
 }
 
+/// A model that may not be there yet.
+enum Slot {
+    /// It is being fetched or opened.
+    Loading,
+    Ready(Arc<Model>),
+    /// It cannot be used, and why.
+    Broken(String),
+}
+
 /// All of them.
 pub(crate) struct Models {
-    by_name: BTreeMap<String, Arc<Model>>,
-    default: Arc<Model>,
+    by_name: BTreeMap<String, RwLock<Slot>>,
+    default: String,
 }
 
 impl Models {
-    /// `None` where there is no model of the name `default`.
-    pub(crate) fn new(models: Vec<Model>, default: &str) -> Option<Self> {
-        let by_name: BTreeMap<_, _> = models.into_iter().map(|model| (model.name.clone(), Arc::new(model))).collect();
-        let default = by_name.get(default)?.clone();
-        Some(Models { by_name, default })
+    /// All of these names, none of them there yet.
+    pub(crate) fn new(names: impl Iterator<Item = String>, default: &str) -> Self {
+        let by_name = names.map(|name| (name, RwLock::new(Slot::Loading))).collect();
+        Models { by_name, default: default.to_owned() }
+    }
+
+    /// A model is there, or cannot be.
+    pub(crate) fn set(&self, name: &str, model: Result<Model, String>) {
+        if let Some(slot) = self.by_name.get(name) {
+            let filled = model.map_or_else(Slot::Broken, |model| Slot::Ready(Arc::new(model)));
+            *slot.write().unwrap_or_else(PoisonError::into_inner) = filled;
+        }
     }
 
     /// The model of a request; the default one where it names none.
     ///
     /// # Errors
-    /// 404, with the names there are.
-    pub(crate) fn resolve(&self, name: Option<&str>) -> Result<&Arc<Model>, Error> {
-        let Some(name) = name else { return Ok(&self.default) };
-        self.by_name.get(name).ok_or_else(|| Error::NoModel {
-            name: name.to_owned(),
-            known: self.by_name.keys().cloned().collect::<Vec<_>>().join(", "),
-        })
+    /// 404, with the names there are; 503 for one that is not there yet or cannot be used.
+    pub(crate) fn resolve(&self, name: Option<&str>) -> Result<Arc<Model>, Error> {
+        let name = name.unwrap_or(&self.default);
+        let Some(slot) = self.by_name.get(name) else {
+            let known = self.by_name.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(Error::NoModel { name: name.to_owned(), known });
+        };
+        match &*slot.read().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Ready(model) => Ok(model.clone()),
+            Slot::Loading => Err(Error::Loading(name.to_owned())),
+            Slot::Broken(reason) => Err(Error::Broken { name: name.to_owned(), reason: reason.clone() }),
+        }
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Model>> {
-        self.by_name.values()
+    /// Whether there is a model of this name, be it usable or not.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// Those that can be used, by name.
+    pub(crate) fn ready(&self) -> Vec<Arc<Model>> {
+        self.by_name.keys().filter_map(|name| self.resolve(Some(name)).ok()).collect()
     }
 
     pub(crate) fn is_default(&self, model: &Model) -> bool {
-        self.default.name == model.name
+        self.default == model.name
     }
 }

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::embedder::{Embedder, NewEmbed};
 use crate::http::{Desk, stats_document};
 use crate::models::Model;
-use crate::provider::Input;
+use crate::provider::{Input, Tokens};
 
 /// The service, to be merged into the REST router. A message has at most `body_bytes_max`.
 pub(crate) fn routes(desk: &Desk) -> axum::Router {
@@ -52,14 +52,15 @@ impl Embeddings for Rpc {
     async fn tokenize(&self, request: Request<wire::TokenizeRequest>) -> Answer<wire::TokenizeResponse> {
         let wire::TokenizeRequest { texts, model } = request.into_inner();
         let (model, tokens) = self.embedder().tokenize(named(model).as_deref(), texts).await.map_err(status)?;
-        let texts = tokens.into_iter().map(|ids| wire::TokenizedText { ids }).collect();
+        let text = |Tokens { ids, count }| wire::TokenizedText { ids, count: count as u64 };
+        let texts = tokens.into_iter().map(text).collect();
         let max_tokens = model.provider.describe().max_tokens.and_then(|max| u32::try_from(max).ok());
         Ok(Response::new(wire::TokenizeResponse { model: model.name.clone(), texts, max_tokens }))
     }
 
     async fn list_models(&self, _: Request<wire::ListModelsRequest>) -> Answer<wire::ListModelsResponse> {
         let models = self.embedder().models();
-        let models = models.all().map(|model| described(model, models.is_default(model))).collect();
+        let models = models.ready().iter().map(|model| described(model, models.is_default(model))).collect();
         Ok(Response::new(wire::ListModelsResponse { models }))
     }
 

@@ -6,7 +6,7 @@ use kit::server::ServeError;
 
 use crate::config::{Config, ModelConfig, ProviderKind};
 use crate::models::{Model, Models};
-use crate::provider::{Hash, Provider};
+use crate::provider::{Hash, Ollama, Openai, Provider};
 use crate::stats::Stats;
 
 /// The part of the machine's memory that the first tier may take without a word.
@@ -41,10 +41,11 @@ pub(crate) async fn models(config: &Config, stats: &Stats) -> Result<Models, Ser
 }
 
 async fn provider(_: &Config, name: &str, model: &ModelConfig) -> Result<Arc<dyn Provider>, ServeError> {
-    match model.provider {
-        ProviderKind::Hash => Ok(Arc::new(Hash::new(model.dimension, model.tokens_max))),
-        ProviderKind::Local | ProviderKind::Ollama | ProviderKind::Openai => {
-            Err(ServeError::start(format!("models.{name}.provider"), "not yet"))
-        }
-    }
+    let failed = |error| ServeError::start(format!("models.{name}"), error);
+    Ok(match model.provider {
+        ProviderKind::Hash => Arc::new(Hash::new(model.dimension, model.tokens_max)),
+        ProviderKind::Ollama => Arc::new(Ollama::new(name, model).map_err(failed)?),
+        ProviderKind::Openai => Arc::new(Openai::new(name, model).map_err(failed)?),
+        ProviderKind::Local => return Err(ServeError::start(format!("models.{name}.provider"), "not yet")),
+    })
 }

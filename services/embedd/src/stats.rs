@@ -125,6 +125,8 @@ pub(crate) struct Stats {
     failures: Family<ModelLabels, Counter>,
     /// Entries in memory, as of the last look.
     pub(crate) size: Gauge,
+    /// Requests that wait for a computation.
+    pub(crate) waiting: Gauge,
     /// One text looked up in memory.
     pub(crate) memory: Latency,
     /// One question to the shared cache.
@@ -141,6 +143,7 @@ impl Stats {
             tokens_saved: Family::default(),
             failures: Family::default(),
             size: Gauge::default(),
+            waiting: Gauge::default(),
             memory: Latency::new(),
             shared: Latency::new(),
             provider: Latency::new(),
@@ -150,6 +153,8 @@ impl Stats {
         registry.register("embedd_tokens_saved", "Tokens of texts that were not", stats.tokens_saved.clone());
         registry.register("embedd_provider_failures", "Questions to a provider that failed", stats.failures.clone());
         registry.register("embedd_cache_entries", "Vectors in memory", stats.size.clone());
+        let help = "Requests that wait for a computation, once for each one they wait for";
+        registry.register("embedd_waiting", help, stats.waiting.clone());
         let tiers = [("memory", &stats.memory), ("shared", &stats.shared), ("provider", &stats.provider)];
         let help = "How long a tier takes: one text in memory, one question to the shared cache or a provider";
         registry.register_with_unit("embedd_tier", help, Unit::Seconds, Exported::new(&tiers));

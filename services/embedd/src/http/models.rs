@@ -6,7 +6,7 @@ use kit::extract::NoQuery;
 
 use super::{Desk, wire};
 
-/// The models there are, by name.
+/// The models that can be used, by name.
 #[utoipa::path(
     get,
     path = "/v1/embed/models",
@@ -16,6 +16,6 @@ use super::{Desk, wire};
 )]
 pub(super) async fn models(State(desk): State<Desk>, _: NoQuery) -> Json<wire::Models> {
     let models = desk.embedder.models();
-    let described = models.all().map(|model| wire::Model::of(model, models.is_default(model)));
-    Json(wire::Models { models: described.collect(), next_cursor: None })
+    let described = models.ready().iter().map(|model| wire::Model::of(model, models.is_default(model))).collect();
+    Json(wire::Models { models: described, next_cursor: None })
 }

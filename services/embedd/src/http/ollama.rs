@@ -43,7 +43,7 @@ async fn answered(desk: &Desk, request: Request) -> Result<Response, Problem> {
         let asked: wire::OllamaEmbed = body::parse(&body)?;
         let models = embedder.models();
         let plain = asked.model.strip_suffix(":latest").unwrap_or(&asked.model);
-        let name = if models.resolve(Some(&asked.model)).is_ok() { &asked.model } else { plain };
+        let name = if models.knows(&asked.model) { &asked.model } else { plain };
         let model = Some(name.to_owned()).filter(|name| !name.is_empty());
         models.resolve(model.as_deref())?;
         let inputs = asked.input.map(|input| input.0).unwrap_or_default();

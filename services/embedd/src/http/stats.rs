@@ -26,7 +26,7 @@ pub(super) async fn stats(State(desk): State<Desk>, _: NoQuery) -> Json<wire::St
 pub(crate) fn document(embedder: &Embedder) -> wire::Stats {
     let (mut texts, mut cost, mut cost_saved) = (Texts::default(), 0.0, 0.0);
     let mut models = Vec::new();
-    for model in embedder.models().all() {
+    for model in embedder.models().ready() {
         let (of_model, (paid, saved)) = (model.stats.texts(), model.stats.costs());
         texts.add(of_model);
         cost += paid;

@@ -7,7 +7,7 @@ use kit::extract::NoQuery;
 
 use super::{Desk, body, negotiate, wire};
 
-/// The tokens of texts as a model reads them, never truncated.
+/// The tokens of texts as a model reads them.
 #[utoipa::path(
     post,
     path = "/v1/embed/tokenize",

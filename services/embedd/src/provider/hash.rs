@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::{Described, Input, Provider, ProviderError, Wish};
+use super::{Described, Input, Provider, ProviderError, Tokens, Wish};
 use crate::embedding::{Embedding, normalize};
 
 /// Longer texts are cut off, so that tests of truncation need no model.
@@ -77,11 +77,17 @@ impl Provider for Hash {
         Ok(embeddings)
     }
 
-    async fn tokenize(&self, texts: Vec<String>) -> Result<Vec<Vec<u32>>, ProviderError> {
+    async fn tokenize(&self, texts: Vec<String>) -> Result<Vec<Tokens>, ProviderError> {
         let id = |word: &str| {
             let hash = Sha256::digest(word);
             u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]])
         };
-        Ok(texts.iter().map(|text| text.split_whitespace().map(id).collect()).collect())
+        let tokens = texts.iter().map(|text| {
+            let mut ids: Vec<u32> = text.split_whitespace().map(id).collect();
+            let count = ids.len();
+            ids.truncate(self.tokens_max);
+            Tokens { ids, count }
+        });
+        Ok(tokens.collect())
     }
 }

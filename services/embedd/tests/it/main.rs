@@ -5,7 +5,10 @@
 mod arrow;
 mod cache;
 mod embed;
+mod faults;
+mod flights;
 mod foreign;
 mod openapi;
 mod platform;
 mod rpc;
+mod upstream;

@@ -6,6 +6,8 @@ use proto::v1::embeddings_client::EmbeddingsClient;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
 
+use crate::upstream::Upstream;
+
 pub(crate) struct Platform {
     pub(crate) embedd: TestServer,
     pub(crate) http: Client,
@@ -29,6 +31,16 @@ impl Platform {
         change(&mut config);
         let embedd = TestServer::start(|listener, shutdown| embedd::serve(config, listener, shutdown)).await;
         Platform { embedd, http: Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// With the one model `remote`, of an upstream.
+    pub(crate) async fn on(upstream: &Upstream, kind: ProviderKind, change: impl FnOnce(&mut Config)) -> Self {
+        Self::with(|config| {
+            config.model = "remote".into();
+            config.models = [("remote".to_owned(), upstream.model(kind))].into();
+            change(config);
+        })
+        .await
     }
 
     pub(crate) fn url(&self, path: &str) -> Url {
@@ -69,6 +81,10 @@ impl Platform {
 
     pub(crate) async fn stats(&self) -> Value {
         self.get("v1/embed/stats").await
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        self.http.get(self.url("metrics")).send().await.unwrap().text().await.unwrap()
     }
 
     pub(crate) fn rpc(&self) -> EmbeddingsClient<kit::grpc::PeerChannel> {

@@ -4,7 +4,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::embedder::NewEmbed;
 use crate::http::inputs::Texts;
 use crate::models;
-use crate::provider::Input;
+use crate::provider::{Input, Tokens};
 
 /// What to embed.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -83,11 +83,10 @@ pub(in crate::http) struct Tokenize {
 /// Tokens of one text.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct TokenizedText {
-    /// With the tokens that mark beginning and end.
+    /// With the tokens that mark beginning and end; cut off where the model cuts the text off.
     tokens: Vec<u32>,
+    /// How many there are without the cut.
     count: usize,
-    /// Whether embedding it cuts it off.
-    truncated: bool,
 }
 
 /// Tokens in the order of the texts.
@@ -100,13 +99,9 @@ pub(in crate::http) struct Tokenized {
 }
 
 impl Tokenized {
-    pub(in crate::http) fn of(model: &models::Model, texts: Vec<Vec<u32>>) -> Self {
+    pub(in crate::http) fn of(model: &models::Model, texts: Vec<Tokens>) -> Self {
         let max_tokens = model.provider.describe().max_tokens;
-        let text = |tokens: Vec<u32>| TokenizedText {
-            count: tokens.len(),
-            truncated: max_tokens.is_some_and(|max| tokens.len() > max),
-            tokens,
-        };
+        let text = |Tokens { ids, count }| TokenizedText { tokens: ids, count };
         Tokenized { model: model.name.clone(), max_tokens, texts: texts.into_iter().map(text).collect() }
     }
 }
