@@ -3,7 +3,7 @@
 mod read;
 mod write;
 
-pub(crate) use read::read;
+pub(crate) use read::{Texts, read};
 pub(crate) use write::write;
 
 /// The column of texts.

@@ -1,6 +1,7 @@
 //! `[embedd]`.
 
 mod model;
+mod warm;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use model::{ModelConfig, ProviderKind};
+pub use warm::WarmConfig;
 
 /// The most that `texts_max` may be.
 pub(crate) const TEXTS_CEILING: usize = 1 << 20;
@@ -68,6 +70,23 @@ pub struct Config {
     pub bodies_waiting_max: usize,
     /// queryd: columns of datasets are read through it to warm up.
     pub queryd_url: Url,
+    /// `[[embedd.warm]]`: what is embedded at the start, and again and again.
+    pub warm: Vec<WarmConfig>,
+    /// Warm-ups remembered, running and ended; the oldest ended go first, and more running are 503.
+    pub warm_jobs_max: usize,
+    /// Texts that a warm-up embeds at a time.
+    pub warm_batch_texts: usize,
+    /// The query of one warm-up: at most `queryd.timeout_max`.
+    #[serde(with = "humantime_serde")]
+    pub warm_timeout: Duration,
+    /// Where memory's content is kept over a restart; unset: nowhere.
+    pub most_used_file: Option<PathBuf>,
+    /// How often it is written, besides at the end.
+    #[serde(with = "humantime_serde")]
+    pub most_used_every: Duration,
+    /// How often the stats are logged; 0: never.
+    #[serde(with = "humantime_serde")]
+    pub stats_every: Duration,
 }
 
 impl Default for Config {
@@ -95,6 +114,13 @@ impl Default for Config {
             bodies_at_once_max: 4,
             bodies_waiting_max: 64,
             queryd_url: loopback_url(3214),
+            warm: Vec::new(),
+            warm_jobs_max: 100,
+            warm_batch_texts: 256,
+            warm_timeout: Duration::from_secs(600),
+            most_used_file: None,
+            most_used_every: Duration::from_secs(3_600),
+            stats_every: Duration::from_secs(3_600),
         }
     }
 }
@@ -130,6 +156,8 @@ impl ServiceConfig for Config {
             ("local_batch_tokens_max", self.local_batch_tokens_max),
             ("local_queue_texts_max", self.local_queue_texts_max),
             ("local_queue_bytes_max", self.local_queue_bytes_max),
+            ("warm_jobs_max", self.warm_jobs_max),
+            ("warm_batch_texts", self.warm_batch_texts),
             ("bodies_at_once_max", self.bodies_at_once_max),
             ("bodies_waiting_max", self.bodies_waiting_max),
         ];
@@ -145,6 +173,14 @@ impl ServiceConfig for Config {
         if !self.models.is_empty() && !self.models.contains_key(&self.model) {
             return Err(format!("model: {:?} is not among [embedd.models]", self.model));
         }
+        if self.warm_batch_texts > self.texts_max {
+            return Err("warm_batch_texts must not exceed texts_max".into());
+        }
+        if self.most_used_every.is_zero() {
+            return Err("most_used_every must not be 0".into());
+        }
+        let names = self.models();
+        self.warm.iter().try_for_each(|warm| warm.validate(&names))?;
         self.models.iter().try_for_each(|(name, model)| model.validate(name))
     }
 }

@@ -78,7 +78,7 @@ pub(crate) struct Embedder(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    models: Models,
+    models: Arc<Models>,
     tier1: Tier1,
     flights: Flights,
     shared: Option<Arc<dyn SharedCache>>,
@@ -90,7 +90,7 @@ struct Inner {
 impl Embedder {
     pub(crate) fn new(
         config: Config,
-        models: Models,
+        models: Arc<Models>,
         shared: Option<Arc<dyn SharedCache>>,
         stats: Arc<Stats>,
         tasks: TaskTracker,
@@ -119,11 +119,6 @@ impl Embedder {
 
     pub(crate) fn shared(&self) -> Option<&dyn SharedCache> {
         self.0.shared.as_deref()
-    }
-
-    /// Cancelled when the service ends.
-    pub(crate) fn stopping(&self) -> &CancellationToken {
-        &self.0.stopping
     }
 
     /// Runs work in the background until it or the service ends.

@@ -37,8 +37,6 @@ pub(crate) enum Error {
     Timeout(Duration),
     #[error("everybody who waited for it has left")]
     Abandoned,
-    #[error("the service is stopping: come back")]
-    Stopping,
     #[error("work on the CPU broke off")]
     WorkLost,
     #[error("not what an answer must be: {0}")]
@@ -84,7 +82,7 @@ impl ServiceError for Error {
             Error::TooMany { .. } => Code::PayloadTooLarge,
             Error::Overloaded { .. } => Code::Overloaded,
             Error::Timeout(_) => Code::DeadlineExceeded,
-            Error::Loading(_) | Error::Broken { .. } | Error::Stopping => Code::Unavailable,
+            Error::Loading(_) | Error::Broken { .. } => Code::Unavailable,
             Error::Abandoned | Error::WorkLost | Error::Content(_) | Error::Io { .. } => Code::Internal,
             Error::Provider { source, .. } => match source {
                 ProviderError::TooLong { .. } | ProviderError::Refused(_) => Code::InvalidArgument,

@@ -10,6 +10,7 @@ mod ollama;
 mod openai;
 mod stats;
 mod tokenize;
+mod warm;
 mod wire;
 
 use axum::Router;
@@ -18,6 +19,7 @@ use utoipa::OpenApi;
 
 use crate::embedder::Embedder;
 use crate::pool::Pool;
+use crate::warm::Warmer;
 
 pub(crate) use stats::document as stats_document;
 
@@ -37,6 +39,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) embedder: Embedder,
+    pub(crate) warmer: Warmer,
     /// Where long bodies are read and long answers written.
     pub(crate) pool: Pool,
 }
@@ -46,6 +49,8 @@ pub(crate) fn routes(desk: Desk) -> Router {
         .route("/v1/embed", post(embed::embed))
         .route("/v1/embed/stats", get(stats::stats))
         .route("/v1/embed/models", get(models::models))
+        .route("/v1/embed/warm", get(warm::list).post(warm::begin))
+        .route("/v1/embed/warm/{id}", get(warm::get))
         .route("/v1/embed/tokenize", post(tokenize::tokenize))
         .route("/v1/embeddings", post(openai::embeddings))
         .route("/api/embed", post(ollama::embed))

@@ -32,9 +32,12 @@ mod shared;
 mod start;
 mod stats;
 mod tier1;
+mod warm;
 
-pub use config::{Config, ModelConfig, ProviderKind};
+pub use config::{Config, ModelConfig, ProviderKind, WarmConfig};
 pub(crate) use error::Error;
+
+use std::sync::Arc;
 
 use kit::Health;
 use kit::server::{ServeError, Service};
@@ -45,31 +48,43 @@ use tokio_util::task::TaskTracker;
 
 use embedder::Embedder;
 use http::Desk;
+use models::Models;
 use pool::Pool;
+use start::Opener;
 use stats::Stats;
+use warm::Warmer;
 
-/// Serves until `shutdown` is cancelled, then drains. Listens at once; requests wait until the models are
-/// opened.
+/// Serves until `shutdown` is cancelled, then drains. Requests wait until the models that lie here are opened; a
+/// model that is still being fetched, or cannot be opened, is 503.
 ///
 /// # Errors
-/// A model that cannot be opened; a listener that fails.
+/// A configuration that no model can be made of; a listener that fails.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
     let health = Health::new();
     let mut registry = Registry::default();
     let stats = Stats::register(&mut registry);
     let (stopping, tasks) = (shutdown.child_token(), TaskTracker::new());
     start::look_at_memory(&config);
-    let models = start::models(&config, &stats).await?;
+    let models = Arc::new(Models::new(config.models().into_keys(), &config.model));
+    let opener =
+        Opener { config: config.clone(), models: models.clone(), stats: stats.clone(), health: health.clone() };
+    opener.open().await?;
+    tasks.spawn(opener.fetch(stopping.clone()));
     let http = config.http.clone();
     let pool = Pool::new(config.bodies_at_once_max, config.bodies_waiting_max);
     let embedder = Embedder::new(config, models, None, stats, tasks.clone(), stopping.clone());
-    let desk = Desk { embedder, pool };
+    let queryd = kit::grpc::channel(&embedder.config().queryd_url);
+    let queryd = queryd.map_err(|error| ServeError::start("queryd_url", error))?;
+    let warmer = Warmer::new(embedder.clone(), queryd);
+    warm::schedule(&warmer, &embedder);
+    let desk = Desk { embedder: embedder.clone(), warmer, pool };
     let router = http::routes(desk.clone()).merge(rpc::routes(&desk));
     let service = Service { name: "embedd", router, openapi: openapi(), health, registry, http };
     let ended = kit::server::run(service, listener, shutdown).await;
     stopping.cancel();
     tasks.close();
     tasks.wait().await;
+    warm::save(&embedder).await;
     ended
 }
 

@@ -75,6 +75,13 @@ impl Model {
         Keys { texts: with(b"text"), tokens: with(b"tokens") }
     }
 
+    /// Whether this is the key of a text or of tokens that this model embeds, whatever the wish.
+    pub(crate) fn makes(&self, key: &Key) -> bool {
+        let both = [false, true];
+        let wishes = both.into_iter().flat_map(|normalize| both.map(|truncate| Wish { normalize, truncate }));
+        wishes.map(|wish| self.keys(wish)).any(|keys| key.model == keys.texts || key.model == keys.tokens)
+    }
+
     pub(crate) fn dimension(&self) -> Option<usize> {
         self.dimension.get().copied()
     }

@@ -1,5 +1,6 @@
 //! gRPC: `lakehouse.v1.Embeddings`.
 
+use kit::Caller;
 use proto::v1 as wire;
 use proto::v1::embeddings_server::{Embeddings, EmbeddingsServer};
 use tonic::{Request, Response, Status};
@@ -9,6 +10,7 @@ use crate::embedder::{Embedder, NewEmbed};
 use crate::http::{Desk, stats_document};
 use crate::models::Model;
 use crate::provider::{Input, Tokens};
+use crate::warm::{Job, Source};
 
 /// The service, to be merged into the REST router. A message has at most `body_bytes_max`.
 pub(crate) fn routes(desk: &Desk) -> axum::Router {
@@ -71,12 +73,39 @@ impl Embeddings for Rpc {
         Ok(Response::new(wire::EmbedStats { hits, misses, hit_rate, size, capacity, json }))
     }
 
-    async fn warm(&self, _: Request<wire::WarmRequest>) -> Answer<wire::WarmJob> {
-        Err(Status::unimplemented("not yet"))
+    async fn warm(&self, request: Request<wire::WarmRequest>) -> Answer<wire::WarmJob> {
+        let caller = Caller::of(&request);
+        let wire::WarmRequest { model, source } = request.into_inner();
+        let source = match source {
+            Some(wire::warm_request::Source::Texts(texts)) => Source::Texts(texts.texts),
+            Some(wire::warm_request::Source::Column(wire::WarmColumn { dataset, column })) => {
+                Source::Column { dataset, column }
+            }
+            Some(wire::warm_request::Source::MostUsed(_)) => Source::MostUsed,
+            None => return Err(status(Error::Invalid("source: it is needed".into()))),
+        };
+        let job = self.0.warmer.begin(&caller, named(model).as_deref(), source).map_err(status)?;
+        Ok(Response::new(job.into()))
     }
 
-    async fn get_warm(&self, _: Request<wire::GetWarmRequest>) -> Answer<wire::WarmJob> {
-        Err(Status::unimplemented("not yet"))
+    async fn get_warm(&self, request: Request<wire::GetWarmRequest>) -> Answer<wire::WarmJob> {
+        let job = self.0.warmer.jobs().find(&request.get_ref().id).map_err(status)?;
+        Ok(Response::new(job.into()))
+    }
+}
+
+impl From<Job> for wire::WarmJob {
+    fn from(job: Job) -> Self {
+        let Job { id, model, state, texts_total, texts_done, computed, error } = job;
+        wire::WarmJob {
+            id: id.to_string(),
+            model,
+            state: state.as_str().to_owned(),
+            texts_total,
+            texts_done,
+            computed,
+            error: error.unwrap_or_default(),
+        }
     }
 }
 

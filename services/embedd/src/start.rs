@@ -1,51 +1,138 @@
 //! What is made of the configuration at the start.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kit::server::ServeError;
+use kit::{Health, Status};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ModelConfig, ProviderKind};
 use crate::models::{Model, Models};
-use crate::provider::{Hash, Ollama, Openai, Provider};
+use crate::provider::{Hash, Hub, Local, Ollama, Openai, Provider};
 use crate::stats::Stats;
 
 /// The part of the machine's memory that the first tier may take without a word.
 const MEMORY_SHARE: u64 = 10;
+/// The folder of the default model, beside the binary or where setup brings it.
+const DEFAULT_FOLDER: &str = "minilm";
+const SETUP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools");
+/// Pauses before a hub is asked again: the first, and the longest.
+const HUB_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Warns where the first tier may take more of the machine's memory than is sensible.
 pub(crate) fn look_at_memory(config: &Config) {
     let machine = rustix::system::sysinfo();
-    let bytes = u64::try_from(machine.totalram).unwrap_or(u64::MAX).saturating_mul(u64::from(machine.mem_unit));
-    if config.cache_size > 0 && config.cache_bytes_max as u64 > bytes / MEMORY_SHARE {
+    let machine_bytes = (machine.totalram as u64).saturating_mul(u64::from(machine.mem_unit));
+    if config.cache_size > 0 && config.cache_bytes_max as u64 > machine_bytes / MEMORY_SHARE {
         let cache_bytes_max = config.cache_bytes_max;
-        tracing::warn!(
-            cache_bytes_max,
-            machine_bytes = bytes,
-            "cache_bytes_max exceeds a tenth of the machine's memory"
-        );
+        tracing::warn!(cache_bytes_max, machine_bytes, "cache_bytes_max exceeds a tenth of the machine's memory");
     }
 }
 
-/// Opens every model.
-///
-/// # Errors
-/// One that cannot be opened.
-pub(crate) async fn models(config: &Config, stats: &Stats) -> Result<Models, ServeError> {
-    let mut models = Vec::new();
-    for (name, model) in config.models() {
-        let provider = provider(config, &name, &model).await?;
-        models.push(Model::new(&name, &model, provider, stats.of_model(&name, &model)));
-    }
-    let missing = || ServeError::start("model", format!("{:?} is not among the models", config.model));
-    Models::new(models, &config.model).ok_or_else(missing)
+/// Opens models. One that cannot be opened takes no other with it.
+pub(crate) struct Opener {
+    pub(crate) config: Config,
+    pub(crate) models: Arc<Models>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) health: Health,
 }
 
-async fn provider(_: &Config, name: &str, model: &ModelConfig) -> Result<Arc<dyn Provider>, ServeError> {
-    let failed = |error| ServeError::start(format!("models.{name}"), error);
-    Ok(match model.provider {
-        ProviderKind::Hash => Arc::new(Hash::new(model.dimension, model.tokens_max)),
-        ProviderKind::Ollama => Arc::new(Ollama::new(name, model).map_err(failed)?),
-        ProviderKind::Openai => Arc::new(Openai::new(name, model).map_err(failed)?),
-        ProviderKind::Local => return Err(ServeError::start(format!("models.{name}.provider"), "not yet")),
-    })
+impl Opener {
+    /// Opens what lies here; what has to be fetched from a hub first comes later, by [`Opener::fetch`].
+    ///
+    /// # Errors
+    /// A configuration that no model can be made of.
+    pub(crate) async fn open(&self) -> Result<(), ServeError> {
+        for (name, model) in self.config.models() {
+            let failed = |error| ServeError::start(format!("models.{name}"), error);
+            let provider: Arc<dyn Provider> = match model.provider {
+                ProviderKind::Hash => Arc::new(Hash::new(model.dimension, model.tokens_max)),
+                ProviderKind::Ollama => Arc::new(Ollama::new(&name, &model).map_err(failed)?),
+                ProviderKind::Openai => Arc::new(Openai::new(&name, &model).map_err(failed)?),
+                ProviderKind::Local => {
+                    if hub_id(&model).is_none() {
+                        self.load(&name, &model, self.folder(&model)).await;
+                    }
+                    continue;
+                }
+            };
+            self.set(&name, &model, provider);
+        }
+        Ok(())
+    }
+
+    /// Fetches and opens the models of the hub, again and again until they are there.
+    pub(crate) async fn fetch(self, stopping: CancellationToken) {
+        let models = self.config.models();
+        let wanted = models.iter().filter_map(|(name, model)| Some((name, model, hub_id(model)?)));
+        let fetching = wanted.map(|(name, model, id)| self.fetch_one(name, model, id));
+        stopping.run_until_cancelled(futures::future::join_all(fetching)).await;
+    }
+
+    async fn fetch_one(&self, name: &str, model: &ModelConfig, id: &str) {
+        let component = component(name);
+        let hub = match Hub::new(&self.config, model, id) {
+            Ok(hub) => hub,
+            Err(error) => return self.broken(name, &error.into()),
+        };
+        self.health.set(&component, Status::Starting, format!("{id} is being fetched"));
+        let mut pause = HUB_PAUSES.0;
+        loop {
+            match hub.folder().await {
+                Ok(folder) => return self.load(name, model, folder).await,
+                Err(error) => self.broken(name, &error.into()),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(HUB_PAUSES.1);
+        }
+    }
+
+    async fn load(&self, name: &str, model: &ModelConfig, folder: PathBuf) {
+        let work = tokio::task::spawn_blocking({
+            let (config, model) = (self.config.clone(), model.clone());
+            move || Local::open(&folder, &config, &model)
+        });
+        match work.await {
+            Ok(Ok(local)) => self.set(name, model, Arc::new(local)),
+            Ok(Err(error)) => self.broken(name, &error.into()),
+            Err(error) => self.broken(name, &error.into()),
+        }
+    }
+
+    fn set(&self, name: &str, config: &ModelConfig, provider: Arc<dyn Provider>) {
+        let model = Model::new(name, config, provider, self.stats.of_model(name, config));
+        let (provider, dimension) = (model.provider.kind(), model.dimension());
+        tracing::info!(model = name, provider, dimension, "model is ready");
+        self.models.set(name, Ok(model));
+        self.health.remove(&component(name));
+    }
+
+    /// The others go on, so the service is only degraded.
+    fn broken(&self, name: &str, error: &AnyError) {
+        tracing::error!(model = name, error = &**error as &dyn std::error::Error, "model cannot be used");
+        self.health.set(component(name), Status::Degraded, error.to_string());
+        self.models.set(name, Err(error.to_string()));
+    }
+
+    /// Where a model lies that no hub has to give.
+    fn folder(&self, model: &ModelConfig) -> PathBuf {
+        let given = [&model.path, &self.config.model_dir].into_iter().find(|path| !path.as_os_str().is_empty());
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.join(DEFAULT_FOLDER)).filter(|path| path.is_dir());
+        given.cloned().or_else(beside).unwrap_or_else(|| Path::new(SETUP).join(DEFAULT_FOLDER))
+    }
+}
+
+fn component(name: &str) -> String {
+    format!("model {name}")
+}
+
+/// The id of a model that a hub has.
+fn hub_id(model: &ModelConfig) -> Option<&str> {
+    let from_hub =
+        model.provider == ProviderKind::Local && model.path.as_os_str().is_empty() && !model.model.is_empty();
+    from_hub.then_some(model.model.as_str())
 }

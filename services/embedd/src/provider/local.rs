@@ -73,8 +73,7 @@ impl Provider for Local {
             Input::Text(text) => encoder::Input::Text(text),
             Input::Tokens(ids) => encoder::Input::Ids(ids),
         });
-        let request =
-            Request { inputs: inputs.collect(), normalise: Some(wish.normalize), truncate: wish.truncate };
+        let request = Request { inputs: inputs.collect(), normalise: Some(wish.normalize), truncate: wish.truncate };
         let answer = timeout_at(deadline, self.encoder.embed(request)).await;
         let embedded = answer.map_err(|_| ProviderError::Timeout)?.map_err(refusal)?;
         let embeddings = embedded.vectors.into_iter().zip(embedded.tokens).map(|(vector, tokens)| Embedding {

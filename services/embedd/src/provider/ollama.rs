@@ -32,10 +32,8 @@ impl Ollama {
     /// What of the configuration cannot be used.
     pub(crate) fn new(name: &str, config: &ModelConfig) -> Result<Self, SetUpError> {
         let model = if config.model.is_empty() { name } else { &config.model };
-        let described = Described {
-            max_tokens: Some(config.tokens_max).filter(|max| *max > 0),
-            ..Described::default()
-        };
+        let described =
+            Described { max_tokens: Some(config.tokens_max).filter(|max| *max > 0), ..Described::default() };
         Ok(Ollama { upstream: Upstream::new(config, &["api", "embed"])?, model: model.to_owned(), described })
     }
 

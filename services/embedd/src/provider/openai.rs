@@ -70,10 +70,7 @@ impl Openai {
             upstream: Upstream::new(config, &["embeddings"])?,
             model: model.to_owned(),
             dimensions: Some(config.dimension).filter(|dimension| *dimension > 0),
-            described: Described {
-                max_tokens: Some(config.tokens_max).filter(|max| *max > 0),
-                ..Described::default()
-            },
+            described: Described { max_tokens: Some(config.tokens_max).filter(|max| *max > 0), ..Described::default() },
         })
     }
 

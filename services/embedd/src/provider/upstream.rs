@@ -65,8 +65,8 @@ impl Upstream {
         let authorization = if config.api_key.is_empty() {
             None
         } else {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", config.api_key.expose()))
-                .map_err(|_| SetUpError::Key)?;
+            let mut value =
+                HeaderValue::from_str(&format!("Bearer {}", config.api_key.expose())).map_err(|_| SetUpError::Key)?;
             value.set_sensitive(true);
             Some(value)
         };
@@ -100,21 +100,25 @@ impl Upstream {
         &self,
         inputs: Vec<Input>,
         deadline: Instant,
-        ask: impl Fn(&[Input]) -> Result<Vec<u8>, ProviderError>,
-        read: impl Fn(&[Input], &[u8]) -> Result<Vec<Embedding>, ProviderError>,
+        ask: impl Fn(&[Input]) -> Result<Vec<u8>, ProviderError> + Sync,
+        read: impl Fn(&[Input], &[u8]) -> Result<Vec<Embedding>, ProviderError> + Sync,
     ) -> Result<Vec<Embedding>, ProviderError> {
         let batches = batches(&inputs, self.batch_texts_max, self.batch_bytes_max);
-        let calls = stream::iter(batches.into_iter().map(|batch| async {
-            let answer = self.call(ask(batch)?.into(), deadline).await?;
-            let read = read(batch, &answer)?;
-            if read.len() == batch.len() {
-                Ok(read)
-            } else {
-                let what = format!("it answered {} vectors for {} texts", read.len(), batch.len());
-                Err(ProviderError::BadAnswer { what })
-            }
-        }));
-        let done: Vec<Vec<Embedding>> = calls.buffered(self.calls_at_once_max).try_collect().await?;
+        let (ask, read) = (&ask, &read);
+        let mut calls = Vec::with_capacity(batches.len());
+        for batch in batches {
+            calls.push(async move {
+                let answer = self.call(ask(batch)?.into(), deadline).await?;
+                let (read, asked) = (read(batch, &answer)?, batch.len());
+                if read.len() == asked {
+                    Ok(read)
+                } else {
+                    let what = format!("it answered {} vectors for {asked} texts", read.len());
+                    Err(ProviderError::BadAnswer { what })
+                }
+            });
+        }
+        let done: Vec<Vec<Embedding>> = stream::iter(calls).buffered(self.calls_at_once_max).try_collect().await?;
         Ok(done.into_iter().flatten().collect())
     }
 
@@ -193,7 +197,8 @@ impl Upstream {
     fn said(&self, body: &[u8]) -> String {
         let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let places = [json.pointer("/error/message"), json.pointer("/error"), json.pointer("/message")];
-        let text = places.into_iter().flatten().find_map(|place| place.as_str()).unwrap_or("(nothing that we understand)");
+        let text =
+            places.into_iter().flatten().find_map(|place| place.as_str()).unwrap_or("(nothing that we understand)");
         let clean: String = text.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
         if self.key.is_empty() { clean } else { clean.replace(self.key.expose(), "***") }
     }
@@ -305,7 +310,7 @@ mod tests {
         ) {
             let inputs = texts(&lengths);
             let batches = batches(&inputs, texts_max, bytes_max);
-            prop_assert_eq!(batches.concat(), inputs);
+            prop_assert_eq!(batches.concat(), inputs.clone());
             for batch in batches {
                 let bytes: usize = batch.iter().map(Input::bytes).sum();
                 prop_assert!(!batch.is_empty() && batch.len() <= texts_max);
@@ -323,7 +328,8 @@ mod tests {
 
     #[test]
     fn a_pause_is_asked_for_in_seconds_or_by_date() {
-        let asked = |text: &str| retry_after(&[(RETRY_AFTER, HeaderValue::from_str(text).unwrap())].into_iter().collect());
+        let asked =
+            |text: &str| retry_after(&[(RETRY_AFTER, HeaderValue::from_str(text).unwrap())].into_iter().collect());
         assert_eq!(asked("7"), Some(Duration::from_secs(7)));
         let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
         assert!((98..=100).contains(&asked(&soon).unwrap().as_secs()));

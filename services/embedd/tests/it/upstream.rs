@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Json, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Router, body::Body};
@@ -158,7 +158,7 @@ async fn answer(
     if texts.iter().any(|text| text == BAD) {
         let message = format!("bad input, said with Bearer {KEY}\n");
         let error = if is_openai { json!({ "message": message }) } else { json!(message) };
-        return (axum::http::StatusCode::BAD_REQUEST, json!({ "error": error }).to_string()).into_response();
+        return (StatusCode::BAD_REQUEST, json!({ "error": error }).to_string()).into_response();
     }
     let mut vectors: Vec<Value> = texts.iter().map(|text| json!(numbers(text))).collect();
     match fault {
