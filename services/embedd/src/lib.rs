@@ -26,6 +26,7 @@ mod flights;
 mod http;
 mod models;
 mod pool;
+mod probe;
 mod provider;
 mod rpc;
 mod shared;
@@ -36,8 +37,7 @@ mod warm;
 
 pub use config::{Config, ModelConfig, ProviderKind, WarmConfig};
 pub(crate) use error::Error;
-
-use std::sync::Arc;
+pub use probe::Probe;
 
 use kit::Health;
 use kit::server::{ServeError, Service};
@@ -46,12 +46,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use embedder::Embedder;
 use http::Desk;
-use models::Models;
 use pool::Pool;
-use start::Opener;
-use stats::Stats;
 use warm::Warmer;
 
 /// Serves until `shutdown` is cancelled, then drains. Requests wait until the models that lie here are opened; a
@@ -62,17 +58,10 @@ use warm::Warmer;
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
     let health = Health::new();
     let mut registry = Registry::default();
-    let stats = Stats::register(&mut registry);
     let (stopping, tasks) = (shutdown.child_token(), TaskTracker::new());
-    start::look_at_memory(&config);
-    let models = Arc::new(Models::new(config.models().into_keys(), &config.model));
-    let opener =
-        Opener { config: config.clone(), models: models.clone(), stats: stats.clone(), health: health.clone() };
-    opener.open().await?;
-    tasks.spawn(opener.fetch(stopping.clone()));
     let http = config.http.clone();
     let pool = Pool::new(config.bodies_at_once_max, config.bodies_waiting_max);
-    let embedder = Embedder::new(config, models, None, stats, tasks.clone(), stopping.clone());
+    let embedder = start::embedder(config, &health, &mut registry, &tasks, &stopping).await?;
     let queryd = kit::grpc::channel(&embedder.config().queryd_url);
     let queryd = queryd.map_err(|error| ServeError::start("queryd_url", error))?;
     let warmer = Warmer::new(embedder.clone(), queryd);

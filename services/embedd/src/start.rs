@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use kit::server::ServeError;
 use kit::{Health, Status};
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, ModelConfig, ProviderKind};
+use crate::embedder::Embedder;
 use crate::models::{Model, Models};
 use crate::provider::{Hash, Hub, Local, Ollama, Openai, Provider};
 use crate::stats::Stats;
@@ -23,8 +26,29 @@ const HUB_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The cache with its models. What lies here is open when it returns; what has to be fetched comes later.
+///
+/// # Errors
+/// A configuration that nothing can be made of.
+pub(crate) async fn embedder(
+    config: Config,
+    health: &Health,
+    registry: &mut Registry,
+    tasks: &TaskTracker,
+    stopping: &CancellationToken,
+) -> Result<Embedder, ServeError> {
+    look_at_memory(&config);
+    let stats = Stats::register(registry);
+    let models = Arc::new(Models::new(config.models().into_keys(), &config.model));
+    let opener =
+        Opener { config: config.clone(), models: models.clone(), stats: stats.clone(), health: health.clone() };
+    opener.open().await?;
+    tasks.spawn(opener.fetch(stopping.clone()));
+    Ok(Embedder::new(config, models, None, stats, tasks.clone(), stopping.clone()))
+}
+
 /// Warns where the first tier may take more of the machine's memory than is sensible.
-pub(crate) fn look_at_memory(config: &Config) {
+fn look_at_memory(config: &Config) {
     let machine = rustix::system::sysinfo();
     let machine_bytes = (machine.totalram as u64).saturating_mul(u64::from(machine.mem_unit));
     if config.cache_size > 0 && config.cache_bytes_max as u64 > machine_bytes / MEMORY_SHARE {
@@ -34,11 +58,11 @@ pub(crate) fn look_at_memory(config: &Config) {
 }
 
 /// Opens models. One that cannot be opened takes no other with it.
-pub(crate) struct Opener {
-    pub(crate) config: Config,
-    pub(crate) models: Arc<Models>,
-    pub(crate) stats: Arc<Stats>,
-    pub(crate) health: Health,
+struct Opener {
+    config: Config,
+    models: Arc<Models>,
+    stats: Arc<Stats>,
+    health: Health,
 }
 
 impl Opener {
@@ -46,7 +70,7 @@ impl Opener {
     ///
     /// # Errors
     /// A configuration that no model can be made of.
-    pub(crate) async fn open(&self) -> Result<(), ServeError> {
+    async fn open(&self) -> Result<(), ServeError> {
         for (name, model) in self.config.models() {
             let failed = |error| ServeError::start(format!("models.{name}"), error);
             let provider: Arc<dyn Provider> = match model.provider {
@@ -66,7 +90,7 @@ impl Opener {
     }
 
     /// Fetches and opens the models of the hub, again and again until they are there.
-    pub(crate) async fn fetch(self, stopping: CancellationToken) {
+    async fn fetch(self, stopping: CancellationToken) {
         let models = self.config.models();
         let wanted = models.iter().filter_map(|(name, model)| Some((name, model, hub_id(model)?)));
         let fetching = wanted.map(|(name, model, id)| self.fetch_one(name, model, id));

@@ -84,7 +84,7 @@ fn bytes(entry: &Embedding) -> u64 {
 }
 
 fn weight(bytes: u64, entries_max: u64, bytes_max: u64) -> u32 {
-    let of_bytes = u128::from(bytes) * u128::from(entries_max) * u128::from(SHARE);
+    let of_bytes = (u128::from(bytes) * u128::from(entries_max)).saturating_mul(u128::from(SHARE));
     let share = of_bytes.div_ceil(u128::from(bytes_max.max(1))).max(u128::from(SHARE));
     u32::try_from(share).unwrap_or(u32::MAX)
 }
