@@ -1,0 +1,152 @@
+//! `[embedd]`.
+
+mod model;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kit::config::{ServiceConfig, loopback_url};
+use kit::server::HttpConfig;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+pub use model::{ModelConfig, ProviderKind};
+
+/// `[embedd]`: every limit and wait of this service.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// `[embedd.http]`. Texts have a limit of their own: `body_bytes_max`.
+    pub http: HttpConfig,
+    /// The model of requests that name none.
+    pub model: String,
+    /// The folder of the default model, where `[embedd.models]` does not have it; empty: the one that setup
+    /// brought.
+    pub model_dir: PathBuf,
+    /// `[embedd.models.NAME]`: the models there are, by the names that requests use. None: `model`, local.
+    pub models: BTreeMap<String, ModelConfig>,
+    /// Where files of models are fetched from that are configured by a hub's id.
+    pub hub_url: Url,
+    /// Where fetched models are kept.
+    pub hub_dir: PathBuf,
+    /// Fetching one model from the hub.
+    #[serde(with = "humantime_serde")]
+    pub hub_timeout: Duration,
+    /// Vectors kept in memory at most; 0 switches this tier off.
+    pub cache_size: usize,
+    /// Bytes of the vectors kept in memory at most.
+    pub cache_bytes_max: usize,
+    /// Texts of one request; more are 413.
+    pub texts_max: usize,
+    /// One text; a longer one is 413.
+    pub text_bytes_max: usize,
+    /// One body with texts; more is 413.
+    pub body_bytes_max: usize,
+    /// From a request's arrival to its vectors; then 504.
+    #[serde(with = "humantime_serde")]
+    pub embed_timeout: Duration,
+    /// Bodies that are read and answers that are written at once, of those that are long.
+    pub bodies_at_once_max: usize,
+    /// Of those bodies and answers, how many wait; more are 503.
+    pub bodies_waiting_max: usize,
+    /// queryd: columns of datasets are read through it to warm up.
+    pub queryd_url: Url,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: ([127, 0, 0, 1], 3216).into(),
+            http: HttpConfig::default(),
+            model: "all-MiniLM-L6-v2".into(),
+            model_dir: PathBuf::new(),
+            models: BTreeMap::new(),
+            hub_url: hub_url(),
+            hub_dir: "data/models".into(),
+            hub_timeout: Duration::from_secs(600),
+            cache_size: 10_000,
+            cache_bytes_max: 256 << 20,
+            texts_max: 10_000,
+            text_bytes_max: 1 << 20,
+            body_bytes_max: 64 << 20,
+            embed_timeout: Duration::from_secs(60),
+            bodies_at_once_max: 4,
+            bodies_waiting_max: 64,
+            queryd_url: loopback_url(3214),
+        }
+    }
+}
+
+#[allow(clippy::expect_used, reason = "a literal URL")]
+fn hub_url() -> Url {
+    Url::parse("https://huggingface.co/").expect("a URL")
+}
+
+impl Config {
+    /// The models there are: those that are configured, or the default one.
+    pub(crate) fn models(&self) -> BTreeMap<String, ModelConfig> {
+        let mut models = self.models.clone();
+        if models.is_empty() {
+            models.insert(self.model.clone(), ModelConfig { path: self.model_dir.clone(), ..ModelConfig::default() });
+        }
+        models
+    }
+}
+
+impl ServiceConfig for Config {
+    const SECTION: &'static str = "embedd";
+
+    fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        let counts = [
+            ("texts_max", self.texts_max),
+            ("text_bytes_max", self.text_bytes_max),
+            ("body_bytes_max", self.body_bytes_max),
+            ("bodies_at_once_max", self.bodies_at_once_max),
+            ("bodies_waiting_max", self.bodies_waiting_max),
+        ];
+        if let Some((key, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(format!("{key} must not be 0"));
+        }
+        if self.cache_size > 0 && self.cache_bytes_max == 0 {
+            return Err("cache_bytes_max must not be 0: cache_size = 0 switches the cache off".into());
+        }
+        if !self.models.is_empty() && !self.models.contains_key(&self.model) {
+            return Err(format!("model: {:?} is not among [embedd.models]", self.model));
+        }
+        self.models.iter().try_for_each(|(name, model)| model.validate(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = Config::default();
+        change(&mut config);
+        config.validate().unwrap_err()
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_what_makes_no_sense_is_named() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        assert_eq!(refused(|config| config.texts_max = 0), "texts_max must not be 0");
+        assert!(refused(|config| config.cache_bytes_max = 0).contains("cache_bytes_max"));
+        let nowhere = refused(|config| _ = config.models.insert("a".into(), ModelConfig::default()));
+        assert!(nowhere.contains("all-MiniLM-L6-v2"), "{nowhere}");
+        let no_url = refused(|config| {
+            config.model = "a".into();
+            let model = ModelConfig { provider: ProviderKind::Openai, ..ModelConfig::default() };
+            config.models.insert("a".into(), model);
+        });
+        assert!(no_url.contains("models.a.url"), "{no_url}");
+    }
+}
