@@ -1,6 +1,7 @@
 //! `[embedd]`.
 
 mod model;
+mod redis;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use model::{ModelConfig, ProviderKind};
+pub use redis::{RedisConfig, RedisValue};
 
 /// `[embedd]`: every limit and wait of this service.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +42,8 @@ pub struct Config {
     pub cache_size: usize,
     /// Bytes of the vectors kept in memory at most.
     pub cache_bytes_max: usize,
+    /// `[embedd.redis]`: the cache that several processes share; switched off as long as it names no `urls`.
+    pub redis: RedisConfig,
     /// Texts of one request; more are 413.
     pub texts_max: usize,
     /// One text; a longer one is 413.
@@ -70,6 +74,7 @@ impl Default for Config {
             hub_timeout: Duration::from_secs(600),
             cache_size: 10_000,
             cache_bytes_max: 256 << 20,
+            redis: RedisConfig::default(),
             texts_max: 10_000,
             text_bytes_max: 1 << 20,
             body_bytes_max: 64 << 20,
@@ -121,6 +126,7 @@ impl ServiceConfig for Config {
         if !self.models.is_empty() && !self.models.contains_key(&self.model) {
             return Err(format!("model: {:?} is not among [embedd.models]", self.model));
         }
+        self.redis.validate()?;
         self.models.iter().try_for_each(|(name, model)| model.validate(name))
     }
 }

@@ -10,7 +10,7 @@ mod embedding;
 mod provider;
 mod shared;
 
-pub use config::{Config, ModelConfig, ProviderKind};
+pub use config::{Config, ModelConfig, ProviderKind, RedisConfig, RedisValue};
 
 use kit::Health;
 use kit::server::{ServeError, Service};

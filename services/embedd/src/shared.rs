@@ -1,11 +1,26 @@
 //! The second tier: vectors that several processes share. A port; the adapters lie beside it.
 
+mod breaker;
+mod cache;
+mod client;
+mod counters;
+mod lease;
+mod link;
+mod name;
+mod queue;
+mod shards;
+#[cfg(test)]
+mod tests;
+mod value;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::embedding::{Embedding, Key};
+
+pub(crate) use cache::RedisCache;
 
 /// A cache outside of this process. It helps or it does not: nothing here fails, and nothing takes longer than
 /// the adapter's own budget; what cannot be had is a miss.
