@@ -34,6 +34,7 @@ pub(crate) trait SharedCache: Send + Sync {
     fn set_many(&self, entries: Vec<(Key, Embedding)>, ttl: Duration, lease: Option<Lease>);
 
     /// Asks to be the one process that computes each of the keys. Where that cannot be agreed upon, all are ours.
+    /// A key whose entry has come since it was looked for is not: waiting for it ends at once.
     async fn lease(&self, keys: &[Key]) -> Lease;
 
     /// Waits for entries that other processes compute, until `deadline` at most or until it is plain that they

@@ -87,6 +87,12 @@ impl RedisCache {
         })
     }
 
+    /// Whether every server is asked.
+    #[cfg(test)]
+    pub(super) fn is_whole(&self) -> bool {
+        self.links.iter().all(|link| link.is_up())
+    }
+
     fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }

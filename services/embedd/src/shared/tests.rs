@@ -59,7 +59,7 @@ fn patient(redis: &Redis) -> RedisConfig {
 
 async fn connected(config: &RedisConfig) -> RedisCache {
     let cache = RedisCache::open(config, &Health::new()).unwrap();
-    eventually("connected", async || cache.links.iter().all(|link| link.is_up())).await;
+    eventually("connected", async || cache.is_whole()).await;
     cache
 }
 
