@@ -69,6 +69,14 @@ async fn kept(cache: &RedisCache, keys: &[Key]) {
     eventually("written", async || cache.get_many(keys, TTL).await.iter().all(Option::is_some)).await;
 }
 
+/// Until all that was asked for behind the answers so far is done: it is done in order.
+async fn settled(cache: &RedisCache, redis: &Redis) {
+    let last = keys(99_999..100_000);
+    cache.set_many(entries(&last), TTL, None);
+    let last = name::entry(&last[0]);
+    eventually("written", async || redis.ask(&["EXISTS", &last]).unwrap() == "1").await;
+}
+
 async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await {

@@ -83,6 +83,7 @@ async fn what_is_used_in_its_second_half_stays_longer() {
     let cache = connected(&patient(&redis)).await;
     let known = keys(0..4);
     kept(&cache, &known).await;
+    settled(&cache, &redis).await;
     let names: Vec<String> = known.iter().map(name::entry).collect();
     redis.ask(&["PEXPIRE", &names[0], "400000"]).unwrap();
     redis.ask(&["PEXPIRE", &names[1], "600000"]).unwrap();
