@@ -15,7 +15,7 @@ default:
 setup:
     @setup/fetch.sh
 
-# What the tests need besides: nextest, cargo-deny, cargo-machete, foreign S3 servers.
+# What the tests need besides: nextest, cargo-deny, cargo-machete, foreign servers (S3, Redis).
 setup-tests: setup
     @setup/cargo-tools.sh
     @setup/test-servers.sh

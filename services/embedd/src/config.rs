@@ -1,6 +1,7 @@
 //! `[embedd]`.
 
 mod model;
+mod redis;
 mod warm;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use model::{ModelConfig, ProviderKind};
+pub use redis::{RedisConfig, RedisValue};
 pub use warm::WarmConfig;
 
 /// The most that `texts_max` may be.
@@ -55,6 +57,8 @@ pub struct Config {
     pub cache_size: usize,
     /// Bytes of the vectors kept in memory at most.
     pub cache_bytes_max: usize,
+    /// `[embedd.redis]`: the cache that several processes share; switched off as long as it names no `urls`.
+    pub redis: RedisConfig,
     /// Texts of one request; more are 413.
     pub texts_max: usize,
     /// One text; a longer one is 413.
@@ -107,6 +111,7 @@ impl Default for Config {
             local_queue_bytes_max: 128 << 20,
             cache_size: 10_000,
             cache_bytes_max: 256 << 20,
+            redis: RedisConfig::default(),
             texts_max: 10_000,
             text_bytes_max: 1 << 20,
             body_bytes_max: 64 << 20,
@@ -181,6 +186,7 @@ impl ServiceConfig for Config {
         }
         let names = self.models();
         self.warm.iter().try_for_each(|warm| warm.validate(&names))?;
+        self.redis.validate()?;
         self.models.iter().try_for_each(|(name, model)| model.validate(name))
     }
 }

@@ -35,7 +35,7 @@ mod stats;
 mod tier1;
 mod warm;
 
-pub use config::{Config, ModelConfig, ProviderKind, WarmConfig};
+pub use config::{Config, ModelConfig, ProviderKind, RedisConfig, RedisValue, WarmConfig};
 pub(crate) use error::Error;
 pub use probe::Probe;
 

@@ -1,11 +1,26 @@
 //! The second tier: vectors that several processes share. A port; the adapters lie beside it.
 
+mod breaker;
+mod cache;
+mod client;
+mod counters;
+mod lease;
+mod link;
+mod name;
+mod queue;
+mod shards;
+#[cfg(test)]
+mod tests;
+mod value;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::embedding::{Embedding, Key};
+
+pub(crate) use cache::RedisCache;
 
 /// A cache outside of this process. It helps or it does not: nothing here fails, and nothing takes longer than
 /// the adapter's own budget; what cannot be had is a miss.
@@ -19,6 +34,7 @@ pub(crate) trait SharedCache: Send + Sync {
     fn set_many(&self, entries: Vec<(Key, Embedding)>, ttl: Duration, lease: Option<Lease>);
 
     /// Asks to be the one process that computes each of the keys. Where that cannot be agreed upon, all are ours.
+    /// A key whose entry has come since it was looked for is not: waiting for it ends at once.
     async fn lease(&self, keys: &[Key]) -> Lease;
 
     /// Waits for entries that other processes compute, until `deadline` at most or until it is plain that they

@@ -14,6 +14,7 @@ use crate::config::{Config, ModelConfig, ProviderKind};
 use crate::embedder::Embedder;
 use crate::models::{Model, Models};
 use crate::provider::{Hash, Hub, Local, Ollama, Openai, Provider};
+use crate::shared::{RedisCache, SharedCache};
 use crate::stats::Stats;
 
 /// The part of the machine's memory that the first tier may take without a word.
@@ -44,7 +45,13 @@ pub(crate) async fn embedder(
         Opener { config: config.clone(), models: models.clone(), stats: stats.clone(), health: health.clone() };
     opener.open().await?;
     tasks.spawn(opener.fetch(stopping.clone()));
-    Ok(Embedder::new(config, models, None, stats, tasks.clone(), stopping.clone()))
+    let shared: Option<Arc<dyn SharedCache>> = if config.redis.urls.is_empty() {
+        None
+    } else {
+        let redis = RedisCache::open(&config.redis, health).map_err(|error| ServeError::start("redis", error))?;
+        Some(Arc::new(redis))
+    };
+    Ok(Embedder::new(config, models, shared, stats, tasks.clone(), stopping.clone()))
 }
 
 /// Warns where the first tier may take more of the machine's memory than is sensible.
