@@ -179,7 +179,7 @@ impl Model {
             }
             Network::Graph(graph) => {
                 let mut vectors = vec![Vec::new(); texts.len()];
-                graph.forward(&texts, worker.graph_threads(), |text, tokens| vectors[text] = self.pool(tokens))?;
+                graph.forward(&texts, worker.threads.for_graphs(), |text, tokens| vectors[text] = self.pool(tokens))?;
                 Ok(vectors)
             }
         }
