@@ -43,7 +43,16 @@ impl Args {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, Failure> {
         const USAGE: &str = "encoder FOLDER [--fidelity TEXTS] [--export FILE] [--fused FILE] [--ids FILE] [--rounds N] [--texts N] [--source weights|graph]";
         let folder = args.next().ok_or(USAGE)?.into();
-        let mut parsed = Self { folder, fidelity: 0, export: None, fused: None, ids: None, rounds: 1, texts: 1000, source: Source::Any };
+        let mut parsed = Self {
+            folder,
+            fidelity: 0,
+            export: None,
+            fused: None,
+            ids: None,
+            rounds: 1,
+            texts: 1000,
+            source: Source::Any,
+        };
         while let Some(arg) = args.next() {
             let value = args.next().ok_or(USAGE)?;
             match arg.as_str() {
@@ -97,7 +106,9 @@ fn main() -> Result<(), Failure> {
 fn say(how: &str, batch: usize, texts: usize, watch: (f64, f64)) {
     let texts = texts as f64;
     let (rate, own) = (texts / watch.0, texts / watch.1);
-    println!(r#"{{"what":"encode","how":"{how}","batch":{batch},"texts_per_second":{rate:.0},"texts_per_cpu_second":{own:.0}}}"#);
+    println!(
+        r#"{{"what":"encode","how":"{how}","batch":{batch},"texts_per_second":{rate:.0},"texts_per_cpu_second":{own:.0}}}"#
+    );
 }
 
 /// The clock on the wall, and the processor's, which tells the same on a machine with other work to do.
@@ -122,7 +133,13 @@ fn processor() -> Duration {
 }
 
 /// Seconds for all texts, in batches that go to whichever worker is free.
-fn workers(model: &Model, tokens: &[Tokens], batch: usize, workers: usize, threads: usize) -> Result<(f64, f64), Failure> {
+fn workers(
+    model: &Model,
+    tokens: &[Tokens],
+    batch: usize,
+    workers: usize,
+    threads: usize,
+) -> Result<(f64, f64), Failure> {
     let all: Vec<&Tokens> = tokens.iter().collect();
     let batches = std::sync::Mutex::new(all.chunks(batch));
     let mut ready = (0..workers).map(|_| Worker::new(threads)).collect::<Result<Vec<_>, _>>()?;
@@ -171,7 +188,8 @@ fn fidelity(model: &Arc<Model>, args: &Args) -> Result<(), Failure> {
             scope.spawn(move || -> Result<f64, Failure> {
                 let (mut worker, mut worst) = (Worker::new(1)?, 1.0f64);
                 for batch in texts.chunks(32).skip(part).step_by(threads) {
-                    let tokens = batch.iter().map(|text| model.tokenize(text, Overlong::Cut)).collect::<Result<Vec<_>, _>>()?;
+                    let tokens =
+                        batch.iter().map(|text| model.tokenize(text, Overlong::Cut)).collect::<Result<Vec<_>, _>>()?;
                     let vectors = model.encode(&tokens.iter().collect::<Vec<_>>(), &mut worker)?;
                     for (vector, tokens) in vectors.iter().zip(&tokens) {
                         let exact = reference::pool("mean", &reference.tokens(&tokens.ids), hidden);
@@ -182,7 +200,10 @@ fn fidelity(model: &Arc<Model>, args: &Args) -> Result<(), Failure> {
             })
         };
         let parts: Vec<_> = (0..threads).map(part).collect();
-        parts.into_iter().map(|part| part.join().unwrap()).try_fold(1.0f64, |worst, part| part.map(|part| worst.min(part)))
+        parts
+            .into_iter()
+            .map(|part| part.join().unwrap())
+            .try_fold(1.0f64, |worst, part| part.map(|part| worst.min(part)))
     })?;
     let seconds = started.elapsed().as_secs_f64();
     println!(r#"{{"what":"fidelity","texts":{},"cosine_min":{worst:.9},"seconds":{seconds:.0}}}"#, texts.len());

@@ -35,7 +35,8 @@ pub(crate) struct Threads {
 
 impl Threads {
     pub(crate) fn start(count: usize) -> Result<Arc<Self>, StartError> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(count.max(1)).thread_name(|_| "encoder".to_owned()).build();
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(count.max(1)).thread_name(|_| "encoder".to_owned()).build();
         let pool = pool.map_err(|error| StartError { source: Box::new(error) })?;
         Ok(Arc::new(Self { pool, graph: OnceLock::new() }))
     }

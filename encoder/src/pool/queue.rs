@@ -93,7 +93,8 @@ impl Queue {
     }
 
     fn has_room(&self, texts: usize, bytes: usize) -> bool {
-        self.queued.texts + texts <= self.options.queue_texts_max && self.queued.bytes + bytes <= self.options.queue_bytes_max
+        self.queued.texts + texts <= self.options.queue_texts_max
+            && self.queued.bytes + bytes <= self.options.queue_bytes_max
     }
 
     /// Makes room of requests that nobody waits for.
@@ -182,7 +183,8 @@ impl Queue {
         while let Some(text) = self.ready.front() {
             let length = text.tokens.ids.len();
             // A text belongs to the share that has more than half of it.
-            let fits = batch.is_empty() || (tokens + length / 2 <= share && tokens + length <= self.options.batch_tokens_max);
+            let fits =
+                batch.is_empty() || (tokens + length / 2 <= share && tokens + length <= self.options.batch_tokens_max);
             if !fits {
                 break;
             }

@@ -3,10 +3,10 @@ use std::path::Path;
 use encoder::{Model, Options, Overlong, Source, Tokens, Worker};
 use serde_json::json;
 
+use crate::minilm;
 use crate::reference::{Reference, cosine, pool};
-use crate::texts::{Dice, text, varied};
+use crate::texts::{Dice, short, text, varied};
 use crate::tiny::{Tiny, config};
-use crate::{minilm, tiny};
 
 const COSINE_MIN: f64 = 0.99999;
 
@@ -32,17 +32,13 @@ fn worst(model: &Model, reference: &Reference, pooling: &str, texts: &[String]) 
     cosines.fold(1.0, f64::min)
 }
 
-fn short_texts(count: usize) -> Vec<String> {
-    let mut dice = Dice(3);
-    (0..count).map(|_| { let words = 1 + dice.below(4); text(&mut dice, words) }).collect()
-}
-
 #[test]
 fn minilm_is_as_in_float64() {
     let (model, reference) = (open(&minilm::folder()), Reference::open(&minilm::folder()));
     let texts = varied(100);
     let worst = std::thread::scope(|scope| {
-        let halves: Vec<_> = texts.chunks(50).map(|half| scope.spawn(|| worst(&model, &reference, "mean", half))).collect();
+        let halves: Vec<_> =
+            texts.chunks(50).map(|half| scope.spawn(|| worst(&model, &reference, "mean", half))).collect();
         halves.into_iter().map(|half| half.join().unwrap()).fold(1.0, f64::min)
     });
     assert!(worst >= COSINE_MIN, "{worst}");
@@ -101,7 +97,7 @@ fn sizes_and_activations_come_from_the_config() {
         config.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let tiny = Tiny::write(&config, &pooling, true);
         let (model, reference) = (open(tiny.path()), Reference::open(tiny.path()));
-        let worst = worst(&model, &reference, "mean", &short_texts(20));
+        let worst = worst(&model, &reference, "mean", &short(20));
         assert!(worst >= COSINE_MIN, "{worst} with {change}");
     }
 }
@@ -120,7 +116,7 @@ fn pooling_comes_from_its_config() {
         let tiny = Tiny::write(&config(), &json!({field: true, "word_embedding_dimension": 24}), false);
         let (model, reference) = (open(tiny.path()), Reference::open(tiny.path()));
         assert!(!model.normalises());
-        let tokens = tokenize(&model, &short_texts(10));
+        let tokens = tokenize(&model, &short(10));
         for (vector, tokens) in encode(&model, &tokens, 1).iter().zip(&tokens) {
             let exact = pool(name, &reference.tokens(&tokens.ids), 24);
             // Not only the direction: nothing normalises here.
@@ -158,7 +154,8 @@ fn half_precision_weights_are_read() {
         })
         .collect();
     let save = |kind: safetensors::Dtype, bytes: fn([u8; 4]) -> Vec<u8>| {
-        let data: Vec<Vec<u8>> = cut.iter().map(|(_, _, words)| words.iter().copied().flat_map(bytes).collect()).collect();
+        let data: Vec<Vec<u8>> =
+            cut.iter().map(|(_, _, words)| words.iter().copied().flat_map(bytes).collect()).collect();
         let views = cut.iter().zip(&data).map(|((name, shape, _), data)| {
             (name, safetensors::tensor::TensorView::new(kind, shape.clone(), data).unwrap())
         });
@@ -168,15 +165,15 @@ fn half_precision_weights_are_read() {
     let (reference, full) = (Reference::open(tiny.path()), open(tiny.path()));
     save(safetensors::Dtype::BF16, |[_, _, low, high]| vec![low, high]);
     let half = open(tiny.path());
-    assert!(worst(&half, &reference, "mean", &short_texts(5)) >= COSINE_MIN);
-    let tokens = tokenize(&full, &short_texts(5));
+    assert!(worst(&half, &reference, "mean", &short(5)) >= COSINE_MIN);
+    let tokens = tokenize(&full, &short(5));
     assert_eq!(encode(&half, &tokens, 1), encode(&full, &tokens, 1));
 }
 
 #[test]
 fn graph_gives_the_same_vectors() {
     for change in [json!({}), json!({"model_type": "xlm-roberta", "pad_token_id": 3})] {
-        let mut config = tiny::config();
+        let mut config = config();
         config.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let (tiny, reference) = Tiny::write(&config, &json!({"pooling_mode_mean_tokens": true}), true).into_graph();
         let model = open(tiny.path());

@@ -30,7 +30,11 @@ fn errors_name_file_and_field() {
         ("num_attention_heads", json!(5), "./config.json, field \"num_attention_heads\": 5 heads do not divide 24"),
         ("position_embedding_type", json!("relative_key"), "./config.json, field \"position_embedding_type\""),
         ("is_decoder", json!(true), "./config.json, field \"is_decoder\""),
-        ("intermediate_size", json!(41), "./model.safetensors, tensor \"encoder.layer.0.intermediate.dense.weight\": has shape [40, 24]"),
+        (
+            "intermediate_size",
+            json!(41),
+            "./model.safetensors, tensor \"encoder.layer.0.intermediate.dense.weight\": has shape [40, 24]",
+        ),
         ("num_hidden_layers", json!(3), "./model.safetensors, tensor \"encoder.layer.2.attention.self.query.weight\""),
         ("vocab_size", json!(9), "./model.safetensors, tensor \"embeddings.word_embeddings.weight\""),
         ("model_type", json!("mpnet"), "./onnx/model.onnx is not there"),
@@ -79,14 +83,17 @@ fn modules_that_are_not_known_are_refused() {
 
 #[test]
 fn pooling_without_a_mode_is_refused() {
-    let found = failure(&Tiny::write(&config(), &json!({"pooling_mode_mean_tokens": false}), true), &Options::default());
+    let found =
+        failure(&Tiny::write(&config(), &json!({"pooling_mode_mean_tokens": false}), true), &Options::default());
     assert!(found.contains("1_Pooling/config.json") && found.contains("no pooling mode is on"), "{found}");
 }
 
 #[test]
 fn limit_of_tokens_is_what_the_folder_and_the_options_say() {
     let tiny = tiny();
-    let limit = |max_tokens| Model::open(tiny.path(), &Options { max_tokens, ..Options::default() }).map(|model| model.max_tokens());
+    let limit = |max_tokens| {
+        Model::open(tiny.path(), &Options { max_tokens, ..Options::default() }).map(|model| model.max_tokens())
+    };
     assert_eq!(limit(None).unwrap(), 40);
     tiny.put("sentence_bert_config.json", &json!({"max_seq_length": 16}));
     assert_eq!(limit(None).unwrap(), 16);
@@ -117,7 +124,11 @@ fn fingerprint_changes_with_all_that_changes_a_vector() {
     tiny.put("sentence_bert_config.json", &json!({"do_lower_case": true}));
     seen.push(print(&Options::default()));
     let tokenizer = fs::read_to_string(tiny.path().join("tokenizer.json")).unwrap();
-    fs::write(tiny.path().join("tokenizer.json"), tokenizer.replace("\"max_input_chars_per_word\":100", "\"max_input_chars_per_word\":99")).unwrap();
+    fs::write(
+        tiny.path().join("tokenizer.json"),
+        tokenizer.replace("\"max_input_chars_per_word\":100", "\"max_input_chars_per_word\":99"),
+    )
+    .unwrap();
     seen.push(print(&Options::default()));
     let mut weights = fs::read(tiny.path().join("model.safetensors")).unwrap();
     *weights.last_mut().unwrap() ^= 1;

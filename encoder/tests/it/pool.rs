@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use encoder::{EmbedError, Embedded, Encoder, EncoderOptions, Input, Model, Options, Overlong, Overloaded, Request, Worker};
+use encoder::{
+    EmbedError, Embedded, Encoder, EncoderOptions, Input, Model, Options, Overloaded, Overlong, Request, Worker,
+};
 use serde_json::json;
 
 use crate::texts::varied;
@@ -25,7 +27,8 @@ fn embed(encoder: &Encoder, request: Request) -> Result<Embedded, EmbedError> {
 
 #[test]
 fn vectors_come_in_the_order_of_the_texts() {
-    let (encoder, texts) = (start(EncoderOptions { workers: 3, batch_tokens_max: 50, ..EncoderOptions::default() }), varied(300));
+    let (encoder, texts) =
+        (start(EncoderOptions { workers: 3, batch_tokens_max: 50, ..EncoderOptions::default() }), varied(300));
     let mut worker = Worker::new(1).unwrap();
     let tokens: Vec<_> = texts.iter().map(|text| encoder.model().tokenize(text, Overlong::Cut).unwrap()).collect();
     let expected = encoder.model().encode(&tokens.iter().collect::<Vec<_>>(), &mut worker).unwrap();

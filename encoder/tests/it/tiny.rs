@@ -35,7 +35,9 @@ impl Tiny {
             json!({"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}),
         ];
         if normalise {
-            modules.push(json!({"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}));
+            modules.push(
+                json!({"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}),
+            );
         }
         fs::create_dir(tiny.path().join("1_Pooling")).unwrap();
         tiny.put("modules.json", &Value::Array(modules));
@@ -78,7 +80,8 @@ impl Tiny {
         both("embeddings.LayerNorm".to_owned(), vec![hidden]);
         for layer in 0..size("num_hidden_layers") {
             let name = |part: &str| format!("encoder.layer.{layer}.{part}");
-            for part in ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"] {
+            for part in ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"]
+            {
                 both(name(part), vec![hidden, hidden]);
             }
             both(name("intermediate.dense"), vec![wide, hidden]);
@@ -94,7 +97,8 @@ impl Tiny {
                 (name, shape.clone(), values.collect())
             })
             .collect();
-        let views = tensors.iter().map(|(name, shape, data)| (name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
+        let views =
+            tensors.iter().map(|(name, shape, data)| (name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
         safetensors::serialize_to_file(views, None, &self.path().join("model.safetensors")).unwrap();
     }
 }

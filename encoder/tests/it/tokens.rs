@@ -80,7 +80,10 @@ fn prompts_and_lower_case_come_from_the_folder() {
     };
     let ids = |model: &Model, text: &str| model.tokenize(text, Overlong::Cut).unwrap().ids;
     let before = open(None);
-    tiny.put("config_sentence_transformers.json", &json!({"prompts": {"query": "ask ", "item": ""}, "default_prompt_name": "query"}));
+    tiny.put(
+        "config_sentence_transformers.json",
+        &json!({"prompts": {"query": "ask ", "item": ""}, "default_prompt_name": "query"}),
+    );
     assert_eq!(ids(&open(None), "b"), ids(&before, "ask b"));
     assert_eq!(ids(&open(Some("item")), "b"), ids(&before, "b"));
     assert!(Model::open(tiny.path(), &Options { prompt: Some("no".to_owned()), ..Options::default() }).is_err());

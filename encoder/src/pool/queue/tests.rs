@@ -49,7 +49,13 @@ fn batches_are_bounded_by_tokens() {
     tokenise(&mut queue, 10);
     queue.push(long).unwrap();
     tokenise(&mut queue, 99);
-    let batches: Vec<_> = std::iter::repeat_with(|| { let texts = encode(&mut queue); queue.encoding = 0; texts }).take(5).collect();
+    let batches: Vec<_> = std::iter::repeat_with(|| {
+        let texts = encode(&mut queue);
+        queue.encoding = 0;
+        texts
+    })
+    .take(5)
+    .collect();
     assert_eq!(batches, [3, 3, 3, 1, 1]);
 }
 
@@ -71,7 +77,9 @@ fn texts_are_tokenised_only_a_little_ahead() {
     queue.push(bulk).unwrap();
     let Some(Work::Tokenise(texts)) = queue.take() else { panic!("nothing to tokenise") };
     let tokens = Tokens { ids: vec![1; 10], truncated: None };
-    queue.tokenised(texts.into_iter().map(|Text { job, index, .. }| Text { job, index, tokens: Some(tokens.clone()) }).collect());
+    queue.tokenised(
+        texts.into_iter().map(|Text { job, index, .. }| Text { job, index, tokens: Some(tokens.clone()) }).collect(),
+    );
     assert!(matches!(queue.take(), Some(Work::Encode(..))));
 }
 
