@@ -5,6 +5,8 @@ use crate::folder::Document;
 
 /// Of what `config.json` calls `model_type`.
 const FAMILY: [&str; 4] = ["bert", "roberta", "xlm-roberta", "camembert"];
+/// Their positions begin behind the padding token's id.
+const BEHIND_PADDING: [&str; 4] = ["roberta", "xlm-roberta", "camembert", "mpnet"];
 
 /// What follows the first matrix of the feed-forward part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +52,7 @@ impl Architecture {
         if hidden % heads != 0 {
             return Err(config.wrong("num_attention_heads", format!("{heads} heads do not divide {hidden}")));
         }
-        let first_position = match model_type.as_str() {
-            "bert" => 0,
-            _ => config.get::<usize>("pad_token_id")?.unwrap_or(1) + 1,
-        };
-        let positions = config.count("max_position_embeddings")?;
-        if positions <= first_position {
-            return Err(config.wrong("max_position_embeddings", format!("must be above {first_position}")));
-        }
+        let (first_position, positions) = positions(config, &model_type)?;
         Ok(Some(Self {
             hidden,
             heads,
@@ -75,6 +70,24 @@ impl Architecture {
     /// The most tokens that the position table has rows for.
     pub(crate) fn tokens_max(&self) -> usize {
         self.positions - self.first_position
+    }
+}
+
+/// The same for any family, where its configuration has a table of positions.
+pub(crate) fn tokens_max(config: &Document) -> Result<Option<usize>, OpenError> {
+    if config.get::<usize>("max_position_embeddings")?.is_none() {
+        return Ok(None);
+    }
+    let (first, count) = positions(config, &config.need::<String>("model_type")?)?;
+    Ok(Some(count - first))
+}
+
+/// The first token's row in the table of positions, and the number of rows.
+fn positions(config: &Document, model_type: &str) -> Result<(usize, usize), OpenError> {
+    let first = if BEHIND_PADDING.contains(&model_type) { config.get("pad_token_id")?.unwrap_or(1) + 1 } else { 0 };
+    match config.count("max_position_embeddings")? {
+        count if count > first => Ok((first, count)),
+        _ => Err(config.wrong("max_position_embeddings", format!("must be above {first}"))),
     }
 }
 

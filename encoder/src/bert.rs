@@ -61,13 +61,16 @@ impl Bert {
     pub(crate) fn read(architecture: Architecture, weights: &Weights<'_>) -> Result<Self, OpenError> {
         let (hidden, epsilon) = (architecture.hidden, architecture.epsilon);
         let words = weights.tensor("embeddings.word_embeddings.weight", &[architecture.vocabulary, hidden])?;
-        let mut positions = weights.tensor("embeddings.position_embeddings.weight", &[architecture.positions, hidden])?;
+        let mut positions =
+            weights.tensor("embeddings.position_embeddings.weight", &[architecture.positions, hidden])?;
         let types = weights.tensor("embeddings.token_type_embeddings.weight", &[architecture.token_types, hidden])?;
         for row in positions.chunks_exact_mut(hidden) {
             row.iter_mut().zip(&types).for_each(|(x, shift)| *x += shift);
         }
         let normal = Normal::read(weights, "embeddings.LayerNorm", hidden, epsilon)?;
-        let layers = (0..architecture.layers).map(|number| Layer::read(&architecture, weights, number)).collect::<Result<_, _>>()?;
+        let layers = (0..architecture.layers)
+            .map(|number| Layer::read(&architecture, weights, number))
+            .collect::<Result<_, _>>()?;
         Ok(Self { architecture, words, positions, normal, layers })
     }
 

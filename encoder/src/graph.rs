@@ -38,12 +38,15 @@ impl Graph {
         for id in model.input_ids() {
             let info = model.node_info(*id);
             let name = info.as_ref().and_then(|info| info.name()).unwrap_or_default();
-            inputs.push((*id, match name {
-                "input_ids" => Input::Ids,
-                "attention_mask" => Input::Mask,
-                "token_type_ids" => Input::Types,
-                _ => return Err(wrong(format!("has an input {name:?}, which is not an encoder's"))),
-            }));
+            inputs.push((
+                *id,
+                match name {
+                    "input_ids" => Input::Ids,
+                    "attention_mask" => Input::Mask,
+                    "token_type_ids" => Input::Types,
+                    _ => return Err(wrong(format!("has an input {name:?}, which is not an encoder's"))),
+                },
+            ));
         }
         let named = ["last_hidden_state", "token_embeddings"].into_iter().find_map(|name| model.find_node(name));
         let output = named.or(model.output_ids().first().copied()).ok_or_else(|| wrong("has no output".to_owned()))?;
@@ -98,11 +101,14 @@ impl Graph {
             (*id, value.into())
         });
         let options = RunOptions::default().with_thread_pool(Some(threads.clone()));
-        let [output] = self.model.run_n(inputs.collect(), [self.output], Some(options)).map_err(EncodeError::because)?;
+        let [output] =
+            self.model.run_n(inputs.collect(), [self.output], Some(options)).map_err(EncodeError::because)?;
         let output = NdTensor::<f32, 3>::try_from(output).map_err(EncodeError::because)?;
         if output.shape() != [group.len(), longest, self.width] {
             let (found, width) = (output.shape(), self.width);
-            return Err(EncodeError::because(format!("the graph gives a tensor of {found:?}, not of {width} to a token")));
+            return Err(EncodeError::because(format!(
+                "the graph gives a tensor of {found:?}, not of {width} to a token"
+            )));
         }
         for (row, text) in group.iter().enumerate() {
             let tokens: NdTensorView<f32, 2> = output.slice((row, ..texts[*text].len()));

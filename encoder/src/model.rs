@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::architecture::Architecture;
+use crate::architecture::{self, Architecture};
 use crate::bert::Bert;
 use crate::error::{EncodeError, OpenError};
 use crate::folder::{self, Document};
@@ -93,7 +93,10 @@ impl Model {
         let bytes = folder::read(&file, "the tokenizer, as the tokenizers library writes it")?;
         add(&mut digest, &bytes);
         let (precision, lowercase) = (options.precision, recipe.lowercase);
-        add(&mut digest, format!("{pooling:?} {normalise} {tokens_max} {precision:?} {lowercase} {prompt:?}").as_bytes());
+        add(
+            &mut digest,
+            format!("{pooling:?} {normalise} {tokens_max} {precision:?} {lowercase} {prompt:?}").as_bytes(),
+        );
         let preparation = Preparation { prompt, lowercase, tokens_max, vocabulary };
         let words = Words::parse(&file, &bytes, preparation)?;
         let fingerprint = digest.finalize().into();
@@ -171,15 +174,18 @@ impl Model {
             Network::Bert(bert) => {
                 let (threads, scratch) = (worker.threads.clone(), &mut worker.scratch);
                 let mut tokens = threads.install(|| bert.forward(&texts, scratch))?;
-                Ok(texts.iter().map(|text| {
-                    let (own, behind) = tokens.split_at(text.len() * width);
-                    tokens = behind;
-                    self.pool(own)
-                }).collect())
+                Ok(texts
+                    .iter()
+                    .map(|text| {
+                        let (own, behind) = tokens.split_at(text.len() * width);
+                        tokens = behind;
+                        self.pool(own)
+                    })
+                    .collect())
             }
             Network::Graph(graph) => {
                 let mut vectors = vec![Vec::new(); texts.len()];
-                graph.forward(&texts, worker.graph_threads(), |text, tokens| vectors[text] = self.pool(tokens))?;
+                graph.forward(&texts, worker.threads.for_graphs(), |text, tokens| vectors[text] = self.pool(tokens))?;
                 Ok(vectors)
             }
         }
@@ -229,7 +235,7 @@ fn read_network(
     add(digest, format!("{VERSION} graph").as_bytes());
     add(digest, &folder::read(&graph_file, WANTED)?);
     let (width, padding) = (config.count("hidden_size")?, config.get("pad_token_id")?.unwrap_or(0));
-    let (tokens, vocabulary) = (config.get("max_position_embeddings")?, config.get("vocab_size")?);
+    let (tokens, vocabulary) = (architecture::tokens_max(config)?, config.get("vocab_size")?);
     Ok((Network::Graph(Box::new(Graph::read(&graph_file, padding, width)?)), tokens, vocabulary))
 }
 
@@ -240,7 +246,10 @@ fn tokens_max(recipe: &Recipe, options: &Options, network: Option<usize>) -> Res
         (Some(asked), Some(most)) if asked > most => Err(wrong(format!("the network has positions for {most} tokens"))),
         (Some(asked), _) => Ok(asked),
         (None, most) => {
-            let own = recipe.tokens_max.or(most).ok_or_else(|| wrong("the folder does not say, so it has to be given".to_owned()))?;
+            let own = recipe
+                .tokens_max
+                .or(most)
+                .ok_or_else(|| wrong("the folder does not say, so it has to be given".to_owned()))?;
             Ok(own.min(most.unwrap_or(own)))
         }
     }

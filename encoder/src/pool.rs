@@ -16,7 +16,7 @@ use crate::error::{EmbedError, EncodeError, Overloaded, StartError};
 use crate::model::Model;
 use crate::pooling;
 use crate::tokens::Tokens;
-use crate::worker::Worker;
+use crate::worker::{Threads, Worker};
 use job::Job;
 use queue::{Queue, Text, Work};
 
@@ -52,6 +52,8 @@ struct Shared {
     model: Arc<Model>,
     queue: Mutex<Queue>,
     wake: Condvar,
+    /// As many threads as there are workers, for a text that comes alone: its products are split.
+    all: Arc<Threads>,
 }
 
 impl Encoder {
@@ -59,7 +61,7 @@ impl Encoder {
     pub fn start(model: Arc<Model>, options: EncoderOptions) -> Result<Self, StartError> {
         let workers = options.workers.max(1);
         let queue = Mutex::new(Queue::new(EncoderOptions { workers, ..options }));
-        let shared = Arc::new(Shared { model, queue, wake: Condvar::new() });
+        let shared = Arc::new(Shared { model, queue, wake: Condvar::new(), all: Threads::start(workers)? });
         let mut encoder = Self { shared, threads: Vec::with_capacity(workers) };
         for number in 0..workers {
             let (shared, worker) = (encoder.shared.clone(), Worker::new(1)?);
@@ -117,12 +119,13 @@ impl Shared {
 
     fn serve(&self, mut worker: Worker) {
         // On the worker's own thread, so that no product has to be handed over to it.
-        let threads = worker.threads.clone();
-        threads.install(|| {
+        let own = worker.threads.clone();
+        own.install(|| {
             while let Some(work) = self.next() {
                 match work {
                     Work::Tokenise(texts) => self.tokenise(texts),
-                    Work::Encode(batch) => {
+                    Work::Encode(batch, alone) => {
+                        worker.use_threads(if alone { &self.all } else { &own });
                         self.encode(batch, &mut worker);
                         self.queue().encoded();
                     }

@@ -42,7 +42,8 @@ impl Recipe {
                 Some("Pooling") if network.is_some() && pooling.is_none() => pooling = Some(read_pooling(&place)?),
                 Some("Normalize") if pooling.is_some() => normalise = true,
                 _ => {
-                    let reason = format!("{:?} is not supported here, only Transformer, Pooling, Normalize", module.r#type);
+                    let reason =
+                        format!("{:?} is not supported here, only Transformer, Pooling, Normalize", module.r#type);
                     return Err(modules.wrong("type", reason));
                 }
             }

@@ -141,7 +141,9 @@ impl Words {
                 return None;
             }
             let cut = match rest.as_bytes().get(PIECE_BYTES..) {
-                Some(late) if !whole => late.iter().position(|byte| b" \t\n\r".contains(byte)).map(|at| at + PIECE_BYTES),
+                Some(late) if !whole => {
+                    late.iter().position(|byte| b" \t\n\r".contains(byte)).map(|at| at + PIECE_BYTES)
+                }
                 _ => None,
             };
             let (piece, behind) = rest.split_at(cut.unwrap_or(rest.len()));

@@ -36,12 +36,16 @@ impl<'a> Weights<'a> {
         let values: Vec<f32> = match view.dtype() {
             Dtype::F32 => words(view.data()).map(f32::from_le_bytes).collect(),
             Dtype::F16 => words(view.data()).map(|pair| f16_to_f32(u16::from_le_bytes(pair))).collect(),
-            Dtype::BF16 => words(view.data())
-                .map(|pair| f32::from_bits(u32::from(u16::from_le_bytes(pair)) << 16))
-                .collect(),
+            Dtype::BF16 => {
+                words(view.data()).map(|pair| f32::from_bits(u32::from(u16::from_le_bytes(pair)) << 16)).collect()
+            }
             other => return Err(wrong(format!("is of type {other:?}: only F32, F16 and BF16 are supported"))),
         };
-        if values.iter().all(|x| x.is_finite()) { Ok(values) } else { Err(wrong("has values that are not finite".to_owned())) }
+        if values.iter().all(|x| x.is_finite()) {
+            Ok(values)
+        } else {
+            Err(wrong("has values that are not finite".to_owned()))
+        }
     }
 }
 
@@ -67,7 +71,8 @@ mod tests {
 
     #[test]
     fn half_floats_are_widened() {
-        let known = [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0), (0x3555, 0.333_251_95)];
+        let known =
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0), (0x3555, 0.333_251_95)];
         for (bits, value) in known {
             assert_eq!(f16_to_f32(bits), value, "{bits:#x}");
         }

@@ -1,34 +1,52 @@
-//! What one thread needs to run a model: its threads and its memory.
+//! What a run of a model needs: threads and memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::bert::Scratch;
 use crate::error::StartError;
 
 /// Threads and memory of a caller of [`Model::encode`](crate::Model::encode), kept from one call to the next.
 ///
-/// One thread each, and several of them, encode more than one with several threads: a product that is split
-/// waits for its slower half.
+/// Several workers of one thread encode more than one worker of several threads, where there is more than one
+/// text: threads that share a product wait for the slower one.
 pub struct Worker {
-    /// Where matrix products run; with one thread, on it and without handing over.
-    pub(crate) threads: Arc<rayon::ThreadPool>,
-    /// The same for graphs, which want rten's own.
-    pub(crate) graph_threads: Option<Arc<rten::ThreadPool>>,
+    pub(crate) threads: Arc<Threads>,
     pub(crate) scratch: Scratch,
-    count: usize,
 }
 
 impl Worker {
     /// Starts `threads` threads (at least one).
     pub fn new(threads: usize) -> Result<Self, StartError> {
-        let count = threads.max(1);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(|_| "encoder".to_owned()).build();
-        let threads = Arc::new(pool.map_err(|error| StartError { source: Box::new(error) })?);
-        Ok(Self { threads, graph_threads: None, scratch: Scratch::default(), count })
+        Ok(Self { threads: Threads::start(threads)?, scratch: Scratch::default() })
     }
 
-    pub(crate) fn graph_threads(&mut self) -> &Arc<rten::ThreadPool> {
-        let count = self.count;
-        self.graph_threads.get_or_insert_with(|| Arc::new(rten::ThreadPool::with_num_threads(count)))
+    /// From now on, until others are given.
+    pub(crate) fn use_threads(&mut self, threads: &Arc<Threads>) {
+        self.threads = threads.clone();
+    }
+}
+
+/// Threads that share matrix products.
+pub(crate) struct Threads {
+    pool: rayon::ThreadPool,
+    /// Graphs want rten's own; most models are none.
+    graph: OnceLock<Arc<rten::ThreadPool>>,
+}
+
+impl Threads {
+    pub(crate) fn start(count: usize) -> Result<Arc<Self>, StartError> {
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(count.max(1)).thread_name(|_| "encoder".to_owned()).build();
+        let pool = pool.map_err(|error| StartError { source: Box::new(error) })?;
+        Ok(Arc::new(Self { pool, graph: OnceLock::new() }))
+    }
+
+    /// Runs on the threads: with one, and called from it, without handing over.
+    pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.pool.install(work)
+    }
+
+    pub(crate) fn for_graphs(&self) -> &Arc<rten::ThreadPool> {
+        self.graph.get_or_init(|| Arc::new(rten::ThreadPool::with_num_threads(self.pool.current_num_threads())))
     }
 }

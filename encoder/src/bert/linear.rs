@@ -23,7 +23,8 @@ impl Linear {
             bias.extend(weights.tensor(&format!("{name}.bias"), &[to])?);
         }
         // Files have the matrix by output; a transposed view is `from × to`.
-        let matrix = GemmExecutor::<f32>::new().prepack_b(Matrix::from_data([bias.len(), from], rows.as_slice()).transposed());
+        let matrix =
+            GemmExecutor::<f32>::new().prepack_b(Matrix::from_data([bias.len(), from], rows.as_slice()).transposed());
         Ok(Self { matrix, bias })
     }
 

@@ -73,11 +73,23 @@ impl SimdOp for Activate<'_> {
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
         match self.activation {
-            Activation::Gelu => self.map(isa, #[inline(always)] |x| Gelu {}.eval(isa, x)),
-            Activation::GeluTanh => self.map(isa, #[inline(always)] |x| ApproxGelu {}.eval(isa, x)),
+            Activation::Gelu => self.map(
+                isa,
+                #[inline(always)]
+                |x| Gelu {}.eval(isa, x),
+            ),
+            Activation::GeluTanh => self.map(
+                isa,
+                #[inline(always)]
+                |x| ApproxGelu {}.eval(isa, x),
+            ),
             Activation::Relu => {
                 let ops = isa.f32();
-                self.map(isa, #[inline(always)] |x| ops.max(x, ops.zero()));
+                self.map(
+                    isa,
+                    #[inline(always)]
+                    |x| ops.max(x, ops.zero()),
+                );
             }
         }
     }

@@ -35,7 +35,8 @@ pub(super) struct Text<T> {
 
 pub(super) enum Work {
     Tokenise(Vec<Text<()>>),
-    Encode(Vec<Text<Tokens>>),
+    /// Texts, and whether every other worker is idle, so that their cores are free too.
+    Encode(Vec<Text<Tokens>>, bool),
 }
 
 /// A request of which some texts are not tokenised.
@@ -92,7 +93,8 @@ impl Queue {
     }
 
     fn has_room(&self, texts: usize, bytes: usize) -> bool {
-        self.queued.texts + texts <= self.options.queue_texts_max && self.queued.bytes + bytes <= self.options.queue_bytes_max
+        self.queued.texts + texts <= self.options.queue_texts_max
+            && self.queued.bytes + bytes <= self.options.queue_bytes_max
     }
 
     /// Makes room of requests that nobody waits for.
@@ -133,8 +135,9 @@ impl Queue {
         if batch.is_empty() {
             return None;
         }
+        let alone = self.encoding == 0 && !self.has_work();
         self.encoding += 1;
-        Some(Work::Encode(batch))
+        Some(Work::Encode(batch, alone))
     }
 
     fn take_waiting(&mut self) -> Vec<Text<()>> {
@@ -179,7 +182,9 @@ impl Queue {
         let (mut batch, mut tokens) = (Vec::new(), 0);
         while let Some(text) = self.ready.front() {
             let length = text.tokens.ids.len();
-            let fits = batch.is_empty() || (tokens < share && tokens + length <= self.options.batch_tokens_max);
+            // A text belongs to the share that has more than half of it.
+            let fits =
+                batch.is_empty() || (tokens + length / 2 <= share && tokens + length <= self.options.batch_tokens_max);
             if !fits {
                 break;
             }
@@ -206,3 +211,6 @@ impl Queue {
         self.ready.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

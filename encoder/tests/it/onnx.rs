@@ -52,7 +52,8 @@ fn mask(graph: &mut Graph, fused: bool) -> String {
 }
 
 fn normal(graph: &mut Graph, reference: &Reference, x: &str, name: &str) -> String {
-    let (scale, shift) = (graph.copy(reference, &format!("{name}.weight")), graph.copy(reference, &format!("{name}.bias")));
+    let (scale, shift) =
+        (graph.copy(reference, &format!("{name}.weight")), graph.copy(reference, &format!("{name}.bias")));
     graph.node("LayerNormalization", &[x, &scale, &shift], &format!("{name}.out"), &[epsilon(reference)])
 }
 
@@ -148,7 +149,12 @@ impl Layer<'_> {
             let scale = graph.copy(self.reference, &format!("{normal_name}.weight"));
             let shift = graph.copy(self.reference, &format!("{normal_name}.bias"));
             let inputs = [product.as_str(), residual, &scale, &shift, &bias];
-            return graph.node("SkipLayerNormalization", &inputs, &format!("{normal_name}.out"), &[epsilon(self.reference)]);
+            return graph.node(
+                "SkipLayerNormalization",
+                &inputs,
+                &format!("{normal_name}.out"),
+                &[epsilon(self.reference)],
+            );
         }
         let sum = graph.node("Add", &[&product, &bias], &self.part(&format!("{name}.biased")), &[]);
         let sum = graph.node("Add", &[&sum, residual], &self.part(&format!("{name}.sum")), &[]);
@@ -189,9 +195,10 @@ impl Graph {
             match value {
                 Attribute::Float(value) => attribute.fixed(2, *value).number(20, 1),
                 Attribute::Integer(value) => attribute.number(3, *value as u64).number(20, 2),
-                Attribute::Integers(values) => {
-                    values.iter().fold(&mut attribute, |attribute, value| attribute.number(8, *value as u64)).number(20, 7)
-                }
+                Attribute::Integers(values) => values
+                    .iter()
+                    .fold(&mut attribute, |attribute, value| attribute.number(8, *value as u64))
+                    .number(20, 7),
             };
             node.bytes(5, &attribute.0);
         }

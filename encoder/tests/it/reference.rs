@@ -73,7 +73,8 @@ impl Reference {
             let at = |token: usize| token * hidden + head * width..token * hidden + (head + 1) * width;
             for token in 0..count {
                 let score = |other| -> f64 {
-                    queries[at(token)].iter().zip(&keys[at(other)]).map(|(q, k)| q * k).sum::<f64>() / (width as f64).sqrt()
+                    queries[at(token)].iter().zip(&keys[at(other)]).map(|(q, k)| q * k).sum::<f64>()
+                        / (width as f64).sqrt()
                 };
                 let scores: Vec<f64> = (0..count).map(score).collect();
                 let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -97,7 +98,8 @@ impl Reference {
 
     fn linear(&self, x: &[f64], name: &str) -> Vec<f64> {
         let name_of_matrix = format!("{name}.weight");
-        let ([outputs, inputs], bias) = (self.tensors[&name_of_matrix].0[..].try_into().unwrap(), self.tensor(&format!("{name}.bias")));
+        let ([outputs, inputs], bias) =
+            (self.tensors[&name_of_matrix].0[..].try_into().unwrap(), self.tensor(&format!("{name}.bias")));
         let matrix = &self.packed[&name_of_matrix];
         let rows: Vec<&[f64]> = x.chunks(inputs).collect();
         let mut y = vec![0.0; rows.len() * outputs];
@@ -111,10 +113,8 @@ impl Reference {
                     }
                 }
                 for (row, sums) in (block * 4..).zip(&sums[..rows.len()]) {
-                    let outputs_here = LANES.min(outputs - chunk * LANES);
-                    for lane in 0..outputs_here {
-                        let output = chunk * LANES + lane;
-                        y[row * outputs + output] = sums[lane] + bias[output];
+                    for (output, sum) in (chunk * LANES..outputs).zip(sums) {
+                        y[row * outputs + output] = sum + bias[output];
                     }
                 }
             }
@@ -181,7 +181,9 @@ fn erf(x: f64) -> f64 {
 /// Of what config calls pooling, in float64.
 pub(crate) fn pool(name: &str, tokens: &[f64], hidden: usize) -> Vec<f64> {
     let rows: Vec<&[f64]> = tokens.chunks(hidden).collect();
-    let sum = |weight: &dyn Fn(usize) -> f64| (0..hidden).map(|i| rows.iter().enumerate().map(|(n, row)| row[i] * weight(n)).sum()).collect();
+    let sum = |weight: &dyn Fn(usize) -> f64| {
+        (0..hidden).map(|i| rows.iter().enumerate().map(|(n, row)| row[i] * weight(n)).sum()).collect()
+    };
     let count = rows.len() as f64;
     match name {
         "cls" => rows[0].to_vec(),

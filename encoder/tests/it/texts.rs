@@ -10,8 +10,19 @@ const WORDS: &str = "forklift operator in Chicago with five years of night shift
     Москва склад сварщик Αθήνα εργάτης 東京 倉庫 作業員 焊工 北京 서울 창고 ช่างเชื่อม مستودع سائق מחסן नर्स 🙂 👷🏽‍♀️ 🚜 e\u{301}te\u{301} ﬁ Ⅻ ½ € £ № … — «»";
 
 const STRANGE: [&str; 14] = [
-    "", " ", "\0", "a", "\t\r\n", "?!", "\u{200b}\u{feff}", "\u{301}\u{302}\u{303}", "[CLS] [SEP] [PAD] [MASK] [UNK]", "##ing",
-    "🏳️‍🌈", "\u{fffd}\u{e000}\u{10ffff}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "",
+    " ",
+    "\0",
+    "a",
+    "\t\r\n",
+    "?!",
+    "\u{200b}\u{feff}",
+    "\u{301}\u{302}\u{303}",
+    "[CLS] [SEP] [PAD] [MASK] [UNK]",
+    "##ing",
+    "🏳️‍🌈",
+    "\u{fffd}\u{e000}\u{10ffff}",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "İstanbul ǅ ß ﬀ ΣΑΣ",
 ];
 

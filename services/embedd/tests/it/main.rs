@@ -12,5 +12,6 @@ mod local;
 mod openapi;
 mod platform;
 mod rpc;
+mod shared;
 mod upstream;
 mod warm;
