@@ -80,7 +80,7 @@ pub struct Config {
     pub warm_jobs_max: usize,
     /// Texts that a warm-up embeds at a time.
     pub warm_batch_texts: usize,
-    /// The query of one warm-up: at most `queryd.timeout_max`.
+    /// The query of one warm-up, at most `queryd.timeout_max`; also, how long one batch of it waits for room.
     #[serde(with = "humantime_serde")]
     pub warm_timeout: Duration,
     /// Where memory's content is kept over a restart; unset: nowhere.
@@ -115,7 +115,7 @@ impl Default for Config {
             texts_max: 10_000,
             text_bytes_max: 1 << 20,
             body_bytes_max: 64 << 20,
-            embed_timeout: Duration::from_secs(60),
+            embed_timeout: Duration::from_secs(55),
             bodies_at_once_max: 4,
             bodies_waiting_max: 64,
             queryd_url: loopback_url(3214),

@@ -96,7 +96,7 @@ impl Embedder {
         tasks: TaskTracker,
         stopping: CancellationToken,
     ) -> Self {
-        let tier1 = Tier1::new(config.cache_size, config.cache_bytes_max);
+        let tier1 = Tier1::new(config.cache_size, config.cache_bytes_max, stats.evictions.clone());
         let flights = Flights::new(stats.waiting.clone());
         Embedder(Arc::new(Inner { config, models, tier1, flights, shared, stats, tasks, stopping }))
     }

@@ -123,7 +123,9 @@ pub(crate) struct Stats {
     tokens: Family<ModelLabels, Counter>,
     tokens_saved: Family<ModelLabels, Counter>,
     failures: Family<ModelLabels, Counter>,
-    /// Entries in memory, as of the last look.
+    /// Entries that left memory to make room.
+    pub(crate) evictions: Counter,
+    /// Entries in memory, as of the last one that came.
     pub(crate) size: Gauge,
     /// Requests that wait for a computation.
     pub(crate) waiting: Gauge,
@@ -142,6 +144,7 @@ impl Stats {
             tokens: Family::default(),
             tokens_saved: Family::default(),
             failures: Family::default(),
+            evictions: Counter::default(),
             size: Gauge::default(),
             waiting: Gauge::default(),
             memory: Latency::new(),
@@ -152,6 +155,7 @@ impl Stats {
         registry.register("embedd_tokens", "Tokens of texts that were computed", stats.tokens.clone());
         registry.register("embedd_tokens_saved", "Tokens of texts that were not", stats.tokens_saved.clone());
         registry.register("embedd_provider_failures", "Questions to a provider that failed", stats.failures.clone());
+        registry.register("embedd_evictions", "Vectors that left memory to make room", stats.evictions.clone());
         registry.register("embedd_cache_entries", "Vectors in memory", stats.size.clone());
         let help = "Requests that wait for a computation, once for each one they wait for";
         registry.register("embedd_waiting", help, stats.waiting.clone());

@@ -17,6 +17,7 @@ use kit::{Caller, Code, ServiceError};
 use proto::v1::query_client::QueryClient;
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 pub(crate) use jobs::{Job, Jobs};
@@ -149,9 +150,9 @@ impl Warmer {
         Ok(())
     }
 
-    /// Embeds one batch, however long it has to wait for room.
+    /// Embeds one batch; for room it waits, altogether as long as a query may take.
     async fn embed(&self, id: Uuid, model: &str, texts: Vec<String>) -> Result<(), Error> {
-        let count = texts.len() as u64;
+        let (count, until) = (texts.len() as u64, Instant::now() + self.0.embedder.config().warm_timeout);
         loop {
             let inputs = texts.iter().cloned().map(Input::Text).collect();
             let asked = NewEmbed { model: Some(model.to_owned()), inputs, normalize: None, truncate: true };
@@ -164,7 +165,11 @@ impl Warmer {
                     return Ok(());
                 }
                 Err(error) if matches!(error.code(), Code::Overloaded | Code::ResourceExhausted) => {
-                    tokio::time::sleep(error.retry_after().unwrap_or(PAUSE)).await;
+                    let next = Instant::now() + error.retry_after().unwrap_or(PAUSE);
+                    if next > until {
+                        return Err(error);
+                    }
+                    sleep_until(next).await;
                 }
                 Err(error) => return Err(error),
             }

@@ -51,6 +51,7 @@ pub(super) async fn compute(
         Some(shared) => work.with_shared(&**shared).await?,
         None => work.ask(&work.open()).await?,
     }
+    inner.stats.size.set(i64::try_from(inner.tier1.size()).unwrap_or(i64::MAX));
     let found: Vec<_> = work.found.into_iter().flatten().collect();
     if found.len() == keys.len() { Ok(found) } else { Err(Error::Content("a text was left without a vector")) }
 }

@@ -44,7 +44,6 @@ pub(crate) fn document(embedder: &Embedder) -> wire::Stats {
     }
     let (tier1, stats) = (embedder.tier1(), embedder.stats());
     let size = tier1.size();
-    stats.size.set(i64::try_from(size).unwrap_or(i64::MAX));
     wire::Stats {
         hits: texts.hits(),
         misses: texts.computed,

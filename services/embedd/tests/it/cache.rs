@@ -46,6 +46,7 @@ async fn the_figures_have_the_names_that_were_agreed() {
         "embedd_tier_seconds_count{tier=\"provider\"} 2",
         "embedd_tokens_saved_total{model=\"hash\"} 2",
         "embedd_cache_entries 3",
+        "embedd_evictions_total 0",
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
