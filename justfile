@@ -11,11 +11,11 @@ binary := CARGO_TARGET_DIR / "release/lakehouse"
 default:
     @just --justfile {{ justfile() }} --list --unsorted
 
-# Brings what cargo cannot: libduckdb, httpfs. Safe to run again.
+# Brings what cargo cannot: libduckdb, httpfs, all-MiniLM-L6-v2. Safe to run again.
 setup:
     @setup/fetch.sh
 
-# What the tests need besides: nextest, cargo-deny, cargo-machete, foreign S3 servers.
+# What the tests need besides: nextest, cargo-deny, cargo-machete, foreign servers (S3, Redis).
 setup-tests: setup
     @setup/cargo-tools.sh
     @setup/test-servers.sh

@@ -2,11 +2,12 @@
 
 use std::error::Error;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "lakehouse/v1/storage.proto",
     "lakehouse/v1/catalog.proto",
     "lakehouse/v1/query.proto",
     "lakehouse/v1/vectors.proto",
+    "lakehouse/v1/embeddings.proto",
     "lakehouse/internal/v1/storage.proto",
     "lakehouse/internal/v1/catalog.proto",
 ];

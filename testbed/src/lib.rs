@@ -5,7 +5,13 @@
 
 #![warn(missing_docs)]
 
+mod certificate;
+mod folder;
 mod process;
+mod redis;
+mod redis_cluster;
 mod s3;
 
+pub use redis::{Redis, RedisOptions};
+pub use redis_cluster::RedisCluster;
 pub use s3::S3Server;

@@ -1,13 +1,14 @@
 //! Two implementations of S3 that are not ours.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 use url::Url;
 
-use crate::process::Process;
+use crate::folder::servers;
+use crate::process::{Process, address};
 
 const ACCESS_KEY_ID: &str = "testbed";
 const SECRET_ACCESS_KEY: &str = "testbed-secret";
@@ -30,7 +31,7 @@ impl S3Server {
         let mut command = Command::new("python3");
         command.args(["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", "0"]);
         command.env("PYTHONPATH", servers).env("PYTHONUNBUFFERED", "1");
-        let (process, endpoint) = Process::start(&mut command)?;
+        let (process, endpoint) = Process::start(&mut command, address)?;
         Ok(S3Server { endpoint, _process: process, _folder: None })
     }
 
@@ -53,7 +54,7 @@ impl S3Server {
         let mut command = Command::new(servers()?.join("bin/rclone"));
         command.args(["serve", "s3", "--addr", "127.0.0.1:0", "--config", "/dev/null"]);
         command.args(["--auth-key", &format!("{ACCESS_KEY_ID},{SECRET_ACCESS_KEY}")]).arg(folder);
-        let (process, endpoint) = Process::start(&mut command)?;
+        let (process, endpoint) = Process::start(&mut command, address)?;
         Ok(S3Server { endpoint, _process: process, _folder: None })
     }
 
@@ -71,19 +72,6 @@ impl S3Server {
     pub fn secret_access_key(&self) -> &'static str {
         SECRET_ACCESS_KEY
     }
-}
-
-/// Where `setup/test-servers.sh` has put them: in this checkout, or where the environment says. Looked
-/// for when it is needed: what was compiled in one checkout may run in another of the same user.
-fn servers() -> io::Result<PathBuf> {
-    const FOLDER: &str = ".tools/test-servers";
-    if let Some(named) = std::env::var_os("LAKEHOUSE_TEST_SERVERS") {
-        return Ok(named.into());
-    }
-    // Tests run in the folder of their crate.
-    let here = std::env::current_dir()?;
-    let found = here.ancestors().map(|folder| folder.join(FOLDER)).find(|folder| folder.is_dir());
-    found.ok_or_else(|| io::Error::other(format!("no {FOLDER} above {}: run setup/test-servers.sh", here.display())))
 }
 
 #[cfg(test)]
