@@ -34,7 +34,7 @@ pub(crate) struct Platform {
     pub(crate) queryd: SocketAddr,
     pub(crate) storaged: SocketAddr,
     catalogd: SocketAddr,
-    services: [SocketAddr; 6],
+    services: [SocketAddr; 7],
 }
 
 /// What ingest answers, so far as it matters here.
@@ -72,6 +72,7 @@ impl Platform {
             listen(&mut command, "catalogd").await?,
             listen(&mut command, "ingestd").await?,
             listen(&mut command, "vectord").await?,
+            listen(&mut command, "embedd").await?,
         ];
         command.arg("--set").arg(format!("queryd.threads={}", env.threads));
         let server = Server::start("lakehouse", &mut command, env.work())?;

@@ -37,6 +37,7 @@ fn in_force(place: &Place) -> Result<String, Failure> {
     service(&config.ingestd, Some(loaded), &mut text)?;
     service(&config.queryd, Some(loaded), &mut text)?;
     service(&config.vectord, Some(loaded), &mut text)?;
+    service(&config.embedd, Some(loaded), &mut text)?;
     Ok(text)
 }
 
@@ -49,6 +50,7 @@ fn defaults() -> Result<String, Failure> {
     service(&ingestd::Config::default(), None, &mut text)?;
     service(&queryd::Config::default(), None, &mut text)?;
     service(&vectord::Config::default(), None, &mut text)?;
+    service(&embedd::Config::default(), None, &mut text)?;
     Ok(text)
 }
 
@@ -103,6 +105,6 @@ mod tests {
     fn the_defaults_are_every_section() {
         let table: Table = defaults().unwrap().parse().unwrap();
         let sections: Vec<&str> = table.keys().map(String::as_str).collect();
-        assert_eq!(sections, ["catalogd", "gateway", "ingestd", "queryd", "storaged", "telemetry", "vectord"]);
+        assert_eq!(sections, ["catalogd", "embedd", "gateway", "ingestd", "queryd", "storaged", "telemetry", "vectord"]);
     }
 }

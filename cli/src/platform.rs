@@ -20,6 +20,7 @@ pub(crate) struct PlatformConfig {
     pub(crate) ingestd: ingestd::Config,
     pub(crate) queryd: queryd::Config,
     pub(crate) vectord: vectord::Config,
+    pub(crate) embedd: embedd::Config,
 }
 
 /// Where the services were bound.
@@ -29,6 +30,7 @@ pub(crate) struct Addresses {
     pub(crate) ingestd: SocketAddr,
     pub(crate) queryd: SocketAddr,
     pub(crate) vectord: SocketAddr,
+    pub(crate) embedd: SocketAddr,
 }
 
 impl PlatformConfig {
@@ -43,6 +45,7 @@ impl PlatformConfig {
             ingestd: loaded.section()?,
             queryd: loaded.section()?,
             vectord: loaded.section()?,
+            embedd: loaded.section()?,
             loaded,
         };
         let folders = [
@@ -50,6 +53,7 @@ impl PlatformConfig {
             ("ingestd.spool_dir", "spool", &mut config.ingestd.spool_dir),
             ("queryd.temp_dir", "temp", &mut config.queryd.temp_dir),
             ("vectord.data_dir", "vectors", &mut config.vectord.data_dir),
+            ("embedd.hub_dir", "models", &mut config.embedd.hub_dir),
         ];
         for (key, name, folder) in folders {
             if !config.loaded.says(key) {
@@ -95,13 +99,15 @@ impl PlatformConfig {
     /// Tells each service where the others are, unless it was told otherwise.
     pub(crate) fn connect(&mut self, at: &Addresses) -> Result<(), Failure> {
         let (storaged, catalogd) = (peer_url(at.storaged)?, peer_url(at.catalogd)?);
-        let (ingestd, queryd, vectord) = (peer_url(at.ingestd)?, peer_url(at.queryd)?, peer_url(at.vectord)?);
+        let (ingestd, queryd) = (peer_url(at.ingestd)?, peer_url(at.queryd)?);
+        let (vectord, embedd) = (peer_url(at.vectord)?, peer_url(at.embedd)?);
         let peers = [
             ("gateway.storaged_url", &mut self.gateway.storaged_url, &storaged),
             ("gateway.catalogd_url", &mut self.gateway.catalogd_url, &catalogd),
             ("gateway.ingestd_url", &mut self.gateway.ingestd_url, &ingestd),
             ("gateway.queryd_url", &mut self.gateway.queryd_url, &queryd),
             ("gateway.vectord_url", &mut self.gateway.vectord_url, &vectord),
+            ("gateway.embedd_url", &mut self.gateway.embedd_url, &embedd),
             ("catalogd.storaged_url", &mut self.catalogd.storaged_url, &storaged),
             ("ingestd.storaged_url", &mut self.ingestd.storaged_url, &storaged),
             ("ingestd.catalogd_url", &mut self.ingestd.catalogd_url, &catalogd),
@@ -109,6 +115,7 @@ impl PlatformConfig {
             ("queryd.catalogd_url", &mut self.queryd.catalogd_url, &catalogd),
             ("vectord.storaged_url", &mut self.vectord.storaged_url, &storaged),
             ("vectord.queryd_url", &mut self.vectord.queryd_url, &queryd),
+            ("embedd.queryd_url", &mut self.embedd.queryd_url, &queryd),
         ];
         for (key, url, bound) in peers {
             if !self.loaded.says(key) {
@@ -145,6 +152,7 @@ mod tests {
         assert_eq!(config.storaged.data_dir, Path::new("/d/objects"));
         assert_eq!(config.ingestd.spool_dir, Path::new("/d/spool"));
         assert_eq!(config.vectord.data_dir, Path::new("/d/vectors"));
+        assert_eq!(config.embedd.hub_dir, Path::new("/d/models"));
         assert_eq!(config.queryd.temp_dir, Path::new("/fast"));
     }
 
@@ -152,14 +160,22 @@ mod tests {
     fn peers_are_where_they_were_bound_unless_told() {
         let mut config = load(&["queryd.catalogd_url=http://catalog:1"]);
         let at = |port| SocketAddr::from(([0, 0, 0, 0], port));
-        let addresses =
-            Addresses { storaged: at(11), catalogd: at(12), ingestd: at(13), queryd: at(14), vectord: at(15) };
+        let addresses = Addresses {
+            storaged: at(11),
+            catalogd: at(12),
+            ingestd: at(13),
+            queryd: at(14),
+            vectord: at(15),
+            embedd: at(16),
+        };
         config.connect(&addresses).unwrap();
         assert_eq!(config.gateway.queryd_url.as_str(), "http://127.0.0.1:14/");
         assert_eq!(config.catalogd.storaged_url.as_str(), "http://127.0.0.1:11/");
         assert_eq!(config.queryd.catalogd_url.as_str(), "http://catalog:1/");
         assert_eq!(config.gateway.vectord_url.as_str(), "http://127.0.0.1:15/");
         assert_eq!(config.vectord.queryd_url.as_str(), "http://127.0.0.1:14/");
+        assert_eq!(config.gateway.embedd_url.as_str(), "http://127.0.0.1:16/");
+        assert_eq!(config.embedd.queryd_url.as_str(), "http://127.0.0.1:14/");
         assert_eq!(peer_url("[::]:5".parse().unwrap()).unwrap().as_str(), "http://[::1]:5/");
     }
 

@@ -28,9 +28,8 @@ pub struct Config {
     pub queryd_url: Url,
     /// Vector indexes.
     pub vectord_url: Url,
-    /// Embeddings; unset: their routes answer 501.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub embedd_url: Option<Url>,
+    /// Embeddings.
+    pub embedd_url: Url,
     /// The answer cache; unset: its routes answer 501.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub semcached_url: Option<Url>,
@@ -73,7 +72,7 @@ impl Default for Config {
             ingestd_url: loopback_url(3213),
             queryd_url: loopback_url(3214),
             vectord_url: loopback_url(3215),
-            embedd_url: None,
+            embedd_url: loopback_url(3216),
             semcached_url: None,
             contextd_url: None,
             connect_timeout: Duration::from_secs(5),
@@ -97,7 +96,7 @@ impl Config {
             Service::Ingestd => Some(&self.ingestd_url),
             Service::Queryd => Some(&self.queryd_url),
             Service::Vectord => Some(&self.vectord_url),
-            Service::Embedd => self.embedd_url.as_ref(),
+            Service::Embedd => Some(&self.embedd_url),
             Service::Semcached => self.semcached_url.as_ref(),
             Service::Contextd => self.contextd_url.as_ref(),
         }

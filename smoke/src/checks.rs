@@ -3,6 +3,7 @@
 mod catalog;
 mod client;
 mod crash;
+mod embeddings;
 mod gateway;
 mod health;
 mod hostile_sql;
@@ -40,7 +41,7 @@ macro_rules! check {
 }
 
 /// Those that restart come last: by then there is something to be found again.
-pub(crate) const CHECKS: [Check; 15] = [
+pub(crate) const CHECKS: [Check; 16] = [
     check!("health", health::run),
     check!("objects", objects::run),
     check!("catalog", catalog::run),
@@ -50,6 +51,7 @@ pub(crate) const CHECKS: [Check; 15] = [
     check!("sql_formats", sql_formats::run),
     check!("read_your_writes", read_your_writes::run),
     check!("vectors", vectors::run),
+    check!("embeddings", embeddings::run),
     check!("limits", limits::run),
     check!("hostile_sql", hostile_sql::run),
     check!("gateway", gateway::run),

@@ -13,7 +13,7 @@ use url::Url;
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_EVERY: Duration = Duration::from_millis(5);
-const SERVICES: [&str; 6] = ["gateway", "storaged", "catalogd", "ingestd", "queryd", "vectord"];
+const SERVICES: [&str; 7] = ["gateway", "storaged", "catalogd", "ingestd", "queryd", "vectord", "embedd"];
 const LOG_LINES_SHOWN: usize = 40;
 
 /// Ended, with the process, when it goes out of scope, however that comes about.

@@ -22,6 +22,7 @@ pub(super) struct Listeners {
     pub(super) ingestd: Bound,
     pub(super) queryd: Bound,
     pub(super) vectord: Bound,
+    pub(super) embedd: Bound,
 }
 
 impl Listeners {
@@ -33,11 +34,12 @@ impl Listeners {
             ingestd: bind(&config.ingestd).await?,
             queryd: bind(&config.queryd).await?,
             vectord: bind(&config.vectord).await?,
+            embedd: bind(&config.embedd).await?,
         })
     }
 
-    pub(super) fn all(&self) -> [&Bound; 6] {
-        [&self.gateway, &self.storaged, &self.catalogd, &self.ingestd, &self.queryd, &self.vectord]
+    pub(super) fn all(&self) -> [&Bound; 7] {
+        [&self.gateway, &self.storaged, &self.catalogd, &self.ingestd, &self.queryd, &self.vectord, &self.embedd]
     }
 
     pub(super) fn addresses(&self) -> Addresses {
@@ -47,6 +49,7 @@ impl Listeners {
             ingestd: self.ingestd.address,
             queryd: self.queryd.address,
             vectord: self.vectord.address,
+            embedd: self.embedd.address,
         }
     }
 }

@@ -13,11 +13,11 @@ use crate::platform::PlatformConfig;
 /// All of them, in stages: what stands in one calls only what stands in later ones, so that a
 /// request which is running when the platform stops finds what it needs to its end.
 pub(super) fn all(config: PlatformConfig, listeners: Listeners) -> Vec<Vec<Service>> {
-    let PlatformConfig { gateway, storaged, catalogd, ingestd, queryd, vectord, .. } = config;
+    let PlatformConfig { gateway, storaged, catalogd, ingestd, queryd, vectord, embedd, .. } = config;
     vec![
         vec![service(listeners.gateway, gateway, gateway::serve)],
-        // Imports ask queryd.
-        vec![service(listeners.vectord, vectord, vectord::serve)],
+        // Imports and warm-ups ask queryd.
+        vec![service(listeners.vectord, vectord, vectord::serve), service(listeners.embedd, embedd, embedd::serve)],
         vec![service(listeners.ingestd, ingestd, ingestd::serve), service(listeners.queryd, queryd, queryd::serve)],
         vec![service(listeners.catalogd, catalogd, catalogd::serve)],
         vec![service(listeners.storaged, storaged, storaged::serve)],

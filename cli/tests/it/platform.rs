@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-const SERVICES: [&str; 6] = ["gateway", "storaged", "catalogd", "ingestd", "queryd", "vectord"];
+const SERVICES: [&str; 7] = ["gateway", "storaged", "catalogd", "ingestd", "queryd", "vectord", "embedd"];
 
 /// The binary, with nothing of this shell's configuration.
 pub(crate) fn lakehouse(arguments: &[&str]) -> Command {

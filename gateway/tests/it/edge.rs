@@ -66,7 +66,7 @@ async fn what_is_no_route_is_a_problem() {
         ("//v1/storage/echo/x", 404, "not_found"),
         ("/v1/%73torage/echo/x", 404, "not_found"),
         ("/lakehouse.internal.v1.ObjectStore/List", 404, "not_found"),
-        ("/v1/embed", 501, "unimplemented"),
+        ("/v1/cache/stats", 501, "unimplemented"),
     ] {
         let answer = get(address, target).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{target}");

@@ -119,7 +119,7 @@ async fn refusals_are_problems() {
         (&client, Method::GET, "/v1/storages", whole(""), 404, "not_found"),
         (&client, Method::GET, "/v1/storage/echo/%2e%2e/x", whole(""), 400, "invalid_argument"),
         (&client, Method::TRACE, "/v1/storage/echo/x", whole(""), 405, "method_not_allowed"),
-        (&client, Method::GET, "/v1/embed/models", whole(""), 501, "unimplemented"),
+        (&client, Method::GET, "/v1/cache/stats", whole(""), 501, "unimplemented"),
         (&client, Method::POST, "/v1/sql", whole("x".repeat(1_001)), 413, "payload_too_large"),
         (&client, Method::POST, "/v1/sql", pieces(1_001, 1), 413, "payload_too_large"),
         (&foreign, Method::GET, "/v1/storage/echo/x", whole(""), 403, "permission_denied"),

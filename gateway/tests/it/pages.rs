@@ -16,7 +16,7 @@ async fn health_names_who_is_not_well_and_why() {
     assert_eq!(report["components"]["storaged"]["status"], "ok");
     let queryd = &report["components"]["queryd"];
     assert_eq!((&queryd["status"], &queryd["detail"]), (&"failed".into(), &"queryd cannot be reached".into()));
-    assert!(report["components"].get("embedd").is_none(), "not configured");
+    assert!(report["components"].get("semcached").is_none(), "not configured");
     assert_eq!(get(address, "/health/readiness").await.status, 200, "it serves the rest");
     assert_eq!(get(address, "/health/liveness").await.status, 200);
 

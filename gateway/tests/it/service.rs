@@ -130,6 +130,7 @@ pub(crate) async fn gateway(service: &Url, change: impl FnOnce(&mut Config)) -> 
         ingestd_url: service.clone(),
         queryd_url: service.clone(),
         vectord_url: service.clone(),
+        embedd_url: service.clone(),
         ..Config::default()
     };
     config.http.shutdown_grace = Duration::from_millis(100);

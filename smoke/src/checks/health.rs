@@ -10,7 +10,7 @@ const PATHS: [&str; 5] =
 pub(super) async fn run(context: &mut Context) -> Result<()> {
     let http = &context.http;
     let health = http.get("/health").await?.is(200)?;
-    for service in ["storaged", "catalogd", "ingestd", "queryd", "vectord"] {
+    for service in ["storaged", "catalogd", "ingestd", "queryd", "vectord", "embedd"] {
         ensure!(health.text().contains(service), "/health does not know {service}: {}", health.text());
     }
     http.get("/health/liveness").await?.is(200)?;
