@@ -11,7 +11,7 @@ binary := CARGO_TARGET_DIR / "release/lakehouse"
 default:
     @just --justfile {{ justfile() }} --list --unsorted
 
-# Brings what cargo cannot: libduckdb, httpfs. Safe to run again.
+# Brings what cargo cannot: libduckdb, httpfs, all-MiniLM-L6-v2. Safe to run again.
 setup:
     @setup/fetch.sh
 

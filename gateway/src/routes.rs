@@ -63,7 +63,7 @@ const fn row(prefix: &'static str, service: Service, limit: BodyLimit) -> Row {
 }
 
 /// REST. First match wins.
-pub(crate) const ROWS: [Row; 12] = [
+pub(crate) const ROWS: [Row; 13] = [
     row("/v1/sql", Service::Queryd, BodyLimit::Message),
     row("/v1/storage", Service::Storaged, BodyLimit::Service),
     row("/v1/catalog", Service::Catalogd, BodyLimit::Message),
@@ -72,6 +72,7 @@ pub(crate) const ROWS: [Row; 12] = [
     row("/v1/vectors", Service::Vectord, BodyLimit::Service),
     row("/v1/embed", Service::Embedd, BodyLimit::Service),
     row("/v1/embeddings", Service::Embedd, BodyLimit::Service),
+    row("/api/embed", Service::Embedd, BodyLimit::Service),
     row("/v1/cache", Service::Semcached, BodyLimit::Message),
     row("/v1/chat/completions", Service::Semcached, BodyLimit::Message),
     row("/v1/models", Service::Semcached, BodyLimit::Message),
@@ -79,11 +80,12 @@ pub(crate) const ROWS: [Row; 12] = [
 ];
 
 /// Public gRPC: everything else of that kind, `lakehouse.internal` above all, is not forwarded.
-pub(crate) const GRPC: [(&str, Service); 4] = [
+pub(crate) const GRPC: [(&str, Service); 5] = [
     ("lakehouse.v1.Storage", Service::Storaged),
     ("lakehouse.v1.Catalog", Service::Catalogd),
     ("lakehouse.v1.Query", Service::Queryd),
     ("lakehouse.v1.Vectors", Service::Vectord),
+    ("lakehouse.v1.Embeddings", Service::Embedd),
 ];
 
 /// The index of the row of [`ROWS`] that a raw path belongs to.

@@ -2,6 +2,7 @@
 
 mod model;
 mod redis;
+mod warm;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,6 +16,10 @@ use url::Url;
 
 pub use model::{ModelConfig, ProviderKind};
 pub use redis::{RedisConfig, RedisValue};
+pub use warm::WarmConfig;
+
+/// The most that `texts_max` may be.
+pub(crate) const TEXTS_CEILING: usize = 1 << 20;
 
 /// `[embedd]`: every limit and wait of this service.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +43,16 @@ pub struct Config {
     /// Fetching one model from the hub.
     #[serde(with = "humantime_serde")]
     pub hub_timeout: Duration,
+    /// One file from the hub.
+    pub hub_bytes_max: u64,
+    /// Threads of each local model. 0: one per core.
+    pub local_threads: usize,
+    /// Tokens that one thread of a local model computes at a time, though always a whole text.
+    pub local_batch_tokens_max: usize,
+    /// Texts that may wait for a local model; more are 503.
+    pub local_queue_texts_max: usize,
+    /// Bytes of the texts that may wait for a local model; more are 503.
+    pub local_queue_bytes_max: usize,
     /// Vectors kept in memory at most; 0 switches this tier off.
     pub cache_size: usize,
     /// Bytes of the vectors kept in memory at most.
@@ -59,6 +74,23 @@ pub struct Config {
     pub bodies_waiting_max: usize,
     /// queryd: columns of datasets are read through it to warm up.
     pub queryd_url: Url,
+    /// `[[embedd.warm]]`: what is embedded at the start, and again and again.
+    pub warm: Vec<WarmConfig>,
+    /// Warm-ups remembered, running and ended; the oldest ended go first, and more running are 503.
+    pub warm_jobs_max: usize,
+    /// Texts that a warm-up embeds at a time.
+    pub warm_batch_texts: usize,
+    /// The query of one warm-up: at most `queryd.timeout_max`.
+    #[serde(with = "humantime_serde")]
+    pub warm_timeout: Duration,
+    /// Where memory's content is kept over a restart; unset: nowhere.
+    pub most_used_file: Option<PathBuf>,
+    /// How often it is written, besides at the end.
+    #[serde(with = "humantime_serde")]
+    pub most_used_every: Duration,
+    /// How often the stats are logged; 0: never.
+    #[serde(with = "humantime_serde")]
+    pub stats_every: Duration,
 }
 
 impl Default for Config {
@@ -72,6 +104,11 @@ impl Default for Config {
             hub_url: hub_url(),
             hub_dir: "data/models".into(),
             hub_timeout: Duration::from_secs(600),
+            hub_bytes_max: 4 << 30,
+            local_threads: 0,
+            local_batch_tokens_max: 512,
+            local_queue_texts_max: 100_000,
+            local_queue_bytes_max: 128 << 20,
             cache_size: 10_000,
             cache_bytes_max: 256 << 20,
             redis: RedisConfig::default(),
@@ -82,6 +119,13 @@ impl Default for Config {
             bodies_at_once_max: 4,
             bodies_waiting_max: 64,
             queryd_url: loopback_url(3214),
+            warm: Vec::new(),
+            warm_jobs_max: 100,
+            warm_batch_texts: 256,
+            warm_timeout: Duration::from_secs(600),
+            most_used_file: None,
+            most_used_every: Duration::from_secs(3_600),
+            stats_every: Duration::from_secs(3_600),
         }
     }
 }
@@ -114,11 +158,19 @@ impl ServiceConfig for Config {
             ("texts_max", self.texts_max),
             ("text_bytes_max", self.text_bytes_max),
             ("body_bytes_max", self.body_bytes_max),
+            ("local_batch_tokens_max", self.local_batch_tokens_max),
+            ("local_queue_texts_max", self.local_queue_texts_max),
+            ("local_queue_bytes_max", self.local_queue_bytes_max),
+            ("warm_jobs_max", self.warm_jobs_max),
+            ("warm_batch_texts", self.warm_batch_texts),
             ("bodies_at_once_max", self.bodies_at_once_max),
             ("bodies_waiting_max", self.bodies_waiting_max),
         ];
         if let Some((key, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(format!("{key} must not be 0"));
+        }
+        if self.texts_max > TEXTS_CEILING {
+            return Err(format!("texts_max must not exceed {TEXTS_CEILING}"));
         }
         if self.cache_size > 0 && self.cache_bytes_max == 0 {
             return Err("cache_bytes_max must not be 0: cache_size = 0 switches the cache off".into());
@@ -126,6 +178,14 @@ impl ServiceConfig for Config {
         if !self.models.is_empty() && !self.models.contains_key(&self.model) {
             return Err(format!("model: {:?} is not among [embedd.models]", self.model));
         }
+        if self.warm_batch_texts > self.texts_max {
+            return Err("warm_batch_texts must not exceed texts_max".into());
+        }
+        if self.most_used_every.is_zero() {
+            return Err("most_used_every must not be 0".into());
+        }
+        let names = self.models();
+        self.warm.iter().try_for_each(|warm| warm.validate(&names))?;
         self.redis.validate()?;
         self.models.iter().try_for_each(|(name, model)| model.validate(name))
     }

@@ -1,11 +1,23 @@
 //! Where vectors come from: a port with one adapter per kind of model.
 
+mod hash;
+mod hub;
+mod local;
+mod ollama;
+mod openai;
+mod upstream;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::embedding::Embedding;
+pub(crate) use hash::Hash;
+pub(crate) use hub::Hub;
+pub(crate) use local::Local;
+pub(crate) use ollama::Ollama;
+pub(crate) use openai::Openai;
 
 /// What is embedded: already checked against the limits of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +26,25 @@ pub(crate) enum Input {
     Text(String),
     /// Token ids, without the ones that mark beginning and end.
     Tokens(Vec<u32>),
+}
+
+impl Input {
+    /// As they count for the limits.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Input::Text(text) => text.len(),
+            Input::Tokens(ids) => size_of_val(&ids[..]),
+        }
+    }
+}
+
+/// A text as a model reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    /// With those that mark beginning and end; cut off where the model cuts it off.
+    pub(crate) ids: Vec<u32>,
+    /// How many there are without the cut.
+    pub(crate) count: usize,
 }
 
 /// How a request wants its vectors.
@@ -55,13 +86,13 @@ pub(crate) trait Provider: Send + Sync {
     ///
     /// # Errors
     /// [`ProviderError`]; all of the inputs or none.
-    async fn embed(&self, inputs: &[Input], wish: Wish, deadline: Instant) -> Result<Vec<Embedding>, ProviderError>;
+    async fn embed(&self, inputs: Vec<Input>, wish: Wish, deadline: Instant) -> Result<Vec<Embedding>, ProviderError>;
 
-    /// The tokens of texts as the model reads them, with those that mark beginning and end, never truncated.
+    /// The tokens of texts as the model reads them.
     ///
     /// # Errors
     /// [`ProviderError::Unsupported`] where only the upstream knows.
-    async fn tokenize(&self, texts: Vec<String>) -> Result<Vec<Vec<u32>>, ProviderError>;
+    async fn tokenize(&self, texts: Vec<String>) -> Result<Vec<Tokens>, ProviderError>;
 }
 
 /// Why there are no vectors.
@@ -93,6 +124,8 @@ pub(crate) enum ProviderError {
     #[error("{what}")]
     Unreachable {
         what: String,
+        /// Whether the next try may go better.
+        again: bool,
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },

@@ -50,6 +50,7 @@ pub(crate) struct Lease {
     /// One for each key that was asked for, in their order.
     pub(crate) held: Vec<bool>,
     /// The adapter's own: lets go of the keys when it is dropped.
+    #[allow(dead_code, reason = "it is there to be dropped")]
     pub(crate) guard: Option<Box<dyn Send + Sync>>,
 }
 

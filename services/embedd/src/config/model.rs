@@ -56,6 +56,8 @@ pub struct ModelConfig {
     pub batch_texts_max: usize,
     /// ollama, openai: bytes of text in one call.
     pub batch_bytes_max: usize,
+    /// ollama, openai: bytes of one answer; a longer one is 502.
+    pub answer_bytes_max: usize,
     /// ollama, openai: calls at once; others wait.
     pub calls_at_once_max: usize,
     /// ollama, openai: calls that wait; more are 503.
@@ -88,6 +90,7 @@ impl Default for ModelConfig {
             ttl: Duration::from_secs(30 * 24 * 3_600),
             batch_texts_max: 256,
             batch_bytes_max: 1 << 20,
+            answer_bytes_max: 64 << 20,
             calls_at_once_max: 8,
             calls_waiting_max: 1_024,
             timeout: Duration::from_secs(30),
@@ -118,6 +121,7 @@ impl ModelConfig {
         let counts = [
             ("batch_texts_max", self.batch_texts_max),
             ("batch_bytes_max", self.batch_bytes_max),
+            ("answer_bytes_max", self.answer_bytes_max),
             ("calls_at_once_max", self.calls_at_once_max),
         ];
         if let Some((key, _)) = counts.iter().find(|(_, count)| *count == 0) {

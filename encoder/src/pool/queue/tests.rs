@@ -1,0 +1,123 @@
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::pool::{Answer, Input, Request};
+
+fn job(texts: usize) -> (Arc<Job>, oneshot::Receiver<Answer>) {
+    let (sender, receiver) = oneshot::channel();
+    let inputs = (0..texts).map(|_| Input::Text("four".to_owned())).collect();
+    (Job::new(Request { inputs, normalise: None, truncate: true }, true, sender).unwrap(), receiver)
+}
+
+fn queue(workers: usize, batch_tokens_max: usize) -> Queue {
+    Queue::new(EncoderOptions { workers, batch_tokens_max, queue_texts_max: 100, queue_bytes_max: 1000 })
+}
+
+/// Tokenises all that waits, each text `length` tokens long.
+fn tokenise(queue: &mut Queue, length: usize) {
+    while let Some(texts) = Some(queue.take_waiting()).filter(|texts| !texts.is_empty()) {
+        let tokens = Tokens { ids: vec![1; length], truncated: None };
+        let text = |text: Text<()>| Text { job: text.job, index: text.index, tokens: Some(tokens.clone()) };
+        queue.tokenised(texts.into_iter().map(text).collect());
+    }
+}
+
+fn encode(queue: &mut Queue) -> usize {
+    match queue.take() {
+        Some(Work::Encode(batch, _)) => batch.len(),
+        _ => 0,
+    }
+}
+
+#[test]
+fn idle_workers_share_what_is_there() {
+    let mut queue = queue(2, 512);
+    let (job, _receiver) = job(8);
+    queue.push(job).unwrap();
+    tokenise(&mut queue, 10);
+    assert_eq!(encode(&mut queue), 4);
+    assert_eq!(encode(&mut queue), 4);
+    assert_eq!(encode(&mut queue), 0);
+}
+
+#[test]
+fn batches_are_bounded_by_tokens() {
+    let mut queue = queue(1, 35);
+    let (long, _receiver) = job(1);
+    let (short, _receiver2) = job(10);
+    queue.push(short).unwrap();
+    tokenise(&mut queue, 10);
+    queue.push(long).unwrap();
+    tokenise(&mut queue, 99);
+    let batches: Vec<_> = std::iter::repeat_with(|| {
+        let texts = encode(&mut queue);
+        queue.encoding = 0;
+        texts
+    })
+    .take(5)
+    .collect();
+    assert_eq!(batches, [3, 3, 3, 1, 1]);
+}
+
+#[test]
+fn requests_take_turns() {
+    let mut queue = queue(1, 512);
+    let (bulk, _receiver) = job(50);
+    let (one, _receiver2) = job(1);
+    queue.push(bulk).unwrap();
+    queue.push(one.clone()).unwrap();
+    let first = queue.take_waiting();
+    assert!(first.iter().any(|text| Arc::ptr_eq(&text.job, &one)), "the single text waits behind fifty");
+}
+
+#[test]
+fn texts_are_tokenised_only_a_little_ahead() {
+    let mut queue = queue(1, 20);
+    let (bulk, _receiver) = job(50);
+    queue.push(bulk).unwrap();
+    let Some(Work::Tokenise(texts)) = queue.take() else { panic!("nothing to tokenise") };
+    let tokens = Tokens { ids: vec![1; 10], truncated: None };
+    queue.tokenised(
+        texts.into_iter().map(|Text { job, index, .. }| Text { job, index, tokens: Some(tokens.clone()) }).collect(),
+    );
+    assert!(matches!(queue.take(), Some(Work::Encode(..))));
+}
+
+#[test]
+fn who_left_is_not_encoded() {
+    let mut queue = queue(1, 512);
+    let ((gone, receiver), (late, receiver2), (stays, _receiver3)) = (job(3), job(4), job(2));
+    queue.push(late).unwrap();
+    tokenise(&mut queue, 5);
+    queue.push(gone).unwrap();
+    queue.push(stays).unwrap();
+    drop((receiver, receiver2));
+    tokenise(&mut queue, 5);
+    assert_eq!(encode(&mut queue), 2);
+    assert_eq!(queue.queued(), Queued::default());
+}
+
+#[test]
+fn who_left_makes_room() {
+    let mut queue = queue(1, 512);
+    let ((gone, receiver), (next, _receiver2)) = (job(100), job(1));
+    queue.push(gone).unwrap();
+    assert!(queue.push(next.clone()).is_err());
+    drop(receiver);
+    assert!(queue.push(next).is_ok());
+    assert_eq!(queue.queued(), Queued { texts: 1, bytes: 4 });
+}
+
+#[test]
+fn text_alone_gets_all_cores() {
+    let mut queue = queue(2, 512);
+    let ((one, _receiver), (two, _receiver2)) = (job(1), job(2));
+    queue.push(one).unwrap();
+    tokenise(&mut queue, 10);
+    assert!(matches!(queue.take(), Some(Work::Encode(_, true))));
+    queue.encoded();
+    queue.push(two).unwrap();
+    tokenise(&mut queue, 10);
+    assert!(matches!(queue.take(), Some(Work::Encode(_, false))));
+    assert!(matches!(queue.take(), Some(Work::Encode(_, false))));
+}
