@@ -97,10 +97,7 @@ impl Work<'_> {
             let pairs = open.iter().zip(&lease.held).filter(move |(_, held)| **held == wanted);
             pairs.map(|(at, _)| *at).collect::<Vec<usize>>()
         };
-        let (mut ours, theirs) = (held(true), held(false));
-        // Another process may have ended between our look and our lease.
-        self.look(shared, &ours).await;
-        ours.retain(|at| self.found[*at].is_none());
+        let (ours, theirs) = (held(true), held(false));
         self.ask_and_keep(shared, &ours, Some(lease)).await?;
         if !theirs.is_empty() {
             let found = shared.wait_many(&self.keys(&theirs), self.deadline).await;

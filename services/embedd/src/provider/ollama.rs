@@ -38,10 +38,6 @@ impl Ollama {
     }
 
     fn ask(&self, inputs: &[Input], truncate: bool) -> Result<Vec<u8>, ProviderError> {
-        let text = |input| match input {
-            &Input::Text(ref text) => Ok(text.as_str()),
-            Input::Tokens(_) => Err(ProviderError::Refused("Ollama takes texts, not tokens".into())),
-        };
         let asked = Asked { model: &self.model, input: inputs.iter().map(text).collect::<Result<_, _>>()?, truncate };
         serde_json::to_vec(&asked).map_err(|error| ProviderError::Internal { what: error.to_string() })
     }
@@ -73,6 +69,13 @@ impl Provider for Ollama {
 
     async fn tokenize(&self, _: Vec<String>) -> Result<Vec<Tokens>, ProviderError> {
         Err(ProviderError::Unsupported("Ollama does not tell a text's tokens"))
+    }
+}
+
+fn text(input: &Input) -> Result<&str, ProviderError> {
+    match input {
+        Input::Text(text) => Ok(text),
+        Input::Tokens(_) => Err(ProviderError::Refused("Ollama takes texts, not tokens".into())),
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) enum OpenError {
 
 /// Makes connections to one server, or to one cluster.
 pub(super) enum Client {
-    One { client: redis::Client, config: Box<AsyncConnectionConfig> },
+    One { client: Box<redis::Client>, config: Box<AsyncConnectionConfig> },
     Cluster(Box<ClusterClient>),
 }
 
@@ -67,7 +67,7 @@ pub(super) fn open(config: &RedisConfig) -> Result<Vec<(String, Client)>, OpenEr
             Some(certificates) => redis::Client::build_with_tls(info, certificates.clone())?,
             None => redis::Client::open(info)?,
         };
-        Ok((name(url), Client::One { client, config: Box::new(waits.clone()) }))
+        Ok((name(url), Client::One { client: Box::new(client), config: Box::new(waits.clone()) }))
     };
     config.urls.iter().map(one).collect()
 }

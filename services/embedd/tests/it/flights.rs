@@ -89,7 +89,8 @@ async fn what_nobody_waits_for_is_given_up() {
     let only = posted(&platform, &["a"]);
     upstream.called(1).await;
     only.abort();
-    upstream.left(1).await;
+    let soon = tokio::time::timeout(Duration::from_secs(20), upstream.left(1)).await;
+    assert!(soon.is_ok(), "not only when its time is over");
     upstream.release();
     let (status, _) = posted(&platform, &["a"]).await.unwrap();
     assert_eq!((status, upstream.calls().len()), (200, 2));

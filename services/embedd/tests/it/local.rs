@@ -148,10 +148,14 @@ async fn a_model_of_a_hub_is_fetched_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_without_the_model_leaves_the_others_and_no_half_folder() {
-    let (kept, nothing) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (url, _) = hub(nothing.path()).await;
+    let (kept, half) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for file in ["config.json", "tokenizer.json"] {
+        std::fs::copy(folder().join(file), half.path().join(file)).unwrap();
+    }
+    let (url, _) = hub(half.path()).await;
     let platform = on_hub(&url, kept.path()).await;
-    until(&platform, |component| component["detail"] == "the hub answers 404 Not Found for config.json").await;
+    let told = "the hub has neither model.safetensors nor onnx/model.onnx of it";
+    until(&platform, |component| component["detail"] == told).await;
     platform.refused("v1/embed", json!({ "texts": ["a"], "model": "mini" }), 503).await;
     platform.done("v1/embed", json!({ "texts": ["a"], "model": "hash" })).await;
     assert_eq!(std::fs::read_dir(kept.path()).unwrap().count(), 0);
