@@ -36,6 +36,11 @@ vectors() { # folder
         --requirement requirements-bench-hnswlib.txt
 }
 
+encoder() { # folder
+    say "benchmark peers (PyPI): ONNX Runtime, NumPy"
+    pip_install "$1" --only-binary :all: --requirement requirements-bench-encoder.txt
+}
+
 group() { # folder function requirements…
     local folder=$tools/$1 make=$2 wanted
     shift 2
@@ -51,3 +56,4 @@ group() { # folder function requirements…
 
 group bench-peers servers requirements-bench.txt
 group bench-peers-vectors vectors requirements-bench-vectors.txt requirements-bench-hnswlib.txt
+group bench-peers-encoder encoder requirements-bench-encoder.txt

@@ -105,6 +105,9 @@ mod tests {
     fn the_defaults_are_every_section() {
         let table: Table = defaults().unwrap().parse().unwrap();
         let sections: Vec<&str> = table.keys().map(String::as_str).collect();
-        assert_eq!(sections, ["catalogd", "embedd", "gateway", "ingestd", "queryd", "storaged", "telemetry", "vectord"]);
+        assert_eq!(
+            sections,
+            ["catalogd", "embedd", "gateway", "ingestd", "queryd", "storaged", "telemetry", "vectord"]
+        );
     }
 }

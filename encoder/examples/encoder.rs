@@ -1,10 +1,11 @@
 //! Measures an encoder: one JSON object per line.
 //!
-//! `encoder FOLDER [--fidelity TEXTS] [--export FILE] [--ids FILE] [--rounds N] [--texts N] [--source weights|graph]`
+//! `encoder FOLDER [--texts N] [--rounds N] [--fidelity TEXTS] [--source weights|graph] [--export FILE] [--fused FILE] [--ids FILE]`
 //!
-//! Texts per second of `model.encode` by two one-thread workers and by one two-thread worker, and through the
-//! pool as a caller sees it, tokenising included. `--export` writes the network as an ONNX file for peers,
-//! `--ids` the token ids of the same texts.
+//! Texts per second of `Model::encode` by one-thread workers and by one two-thread worker, and through the pool
+//! as a caller sees it, tokenising included; by the clock on the wall and by the processor's. `--fidelity`: the
+//! least cosine to float64. For peers, `--export` writes the network as an ONNX file, `--fused` the same of ONNX
+//! Runtime's own operators, `--ids` the token ids of the same texts: see `bench/python/encoder_peer.py`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 

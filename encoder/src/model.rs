@@ -1,7 +1,7 @@
 //! A sentence-transformers folder, opened.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -233,10 +233,18 @@ fn read_network(
     }
     const WANTED: &str = "the network as a graph, where there is no model.safetensors of the BERT family";
     add(digest, format!("{VERSION} graph").as_bytes());
-    add(digest, &folder::read(&graph_file, WANTED)?);
+    for part in graph_parts(&graph_file) {
+        add(digest, &folder::read(&part, WANTED)?);
+    }
     let (width, padding) = (config.count("hidden_size")?, config.get("pad_token_id")?.unwrap_or(0));
     let (tokens, vocabulary) = (architecture::tokens_max(config)?, config.get("vocab_size")?);
     Ok((Network::Graph(Box::new(Graph::read(&graph_file, padding, width)?)), tokens, vocabulary))
+}
+
+/// The graph's file and those beside it that hold its weights, by their customary names.
+fn graph_parts(file: &Path) -> Vec<PathBuf> {
+    let beside = ["model.onnx_data", "model.onnx.data"].map(|name| file.with_file_name(name));
+    std::iter::once(file.to_owned()).chain(beside.into_iter().filter(|part| part.exists())).collect()
 }
 
 fn tokens_max(recipe: &Recipe, options: &Options, network: Option<usize>) -> Result<usize, OpenError> {

@@ -37,7 +37,7 @@ pub struct EncoderOptions {
 impl Default for EncoderOptions {
     fn default() -> Self {
         let workers = thread::available_parallelism().map_or(1, usize::from);
-        Self { workers, batch_tokens_max: 512, queue_texts_max: 100_000, queue_bytes_max: 64 << 20 }
+        Self { workers, batch_tokens_max: 256, queue_texts_max: 100_000, queue_bytes_max: 64 << 20 }
     }
 }
 

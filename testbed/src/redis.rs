@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::certificate::Certificate;
-use crate::folder::servers;
+use crate::installed::servers;
 use crate::process::Process;
 
 /// An answer of a server that is not frozen.

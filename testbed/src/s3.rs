@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use url::Url;
 
-use crate::folder::servers;
+use crate::installed::servers;
 use crate::process::{Process, address};
 
 const ACCESS_KEY_ID: &str = "testbed";

@@ -135,7 +135,7 @@ impl Queue {
         if batch.is_empty() {
             return None;
         }
-        let alone = self.encoding == 0 && !self.has_work();
+        let alone = self.options.workers > 1 && self.encoding == 0 && !self.has_work();
         self.encoding += 1;
         Some(Work::Encode(batch, alone))
     }

@@ -150,3 +150,19 @@ fn source_can_be_chosen() {
     assert_eq!(open(Source::Any).unwrap().source(), Source::Graph);
     assert!(open(Source::Weights).err().unwrap().to_string().contains("model.safetensors is not there"));
 }
+
+#[test]
+fn fingerprint_of_a_graph_has_its_weights() {
+    let (tiny, _) = tiny().into_graph();
+    let print = || Model::open(tiny.path(), &Options::default()).unwrap().fingerprint();
+    let (first, file) = (print(), tiny.path().join("onnx/model.onnx"));
+    fs::write(tiny.path().join("onnx/model.onnx_data"), "weights").unwrap();
+    let beside = print();
+    assert_ne!(first, beside);
+    // A weight's last bit.
+    let (mut graph, weight) = (fs::read(&file).unwrap(), b"embeddings.word_embeddings.weightJ");
+    let at = graph.windows(weight.len()).position(|window| window == weight).unwrap() + weight.len() + 8;
+    graph[at] ^= 1;
+    fs::write(&file, graph).unwrap();
+    assert_ne!(beside, print());
+}
