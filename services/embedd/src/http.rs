@@ -26,7 +26,17 @@ pub(crate) use stats::document as stats_document;
 #[derive(OpenApi)]
 #[openapi(
     info(title = "embedd", description = "Text into vectors: several models, cached in memory and in Redis."),
-    paths(embed::embed, openai::embeddings, ollama::embed, stats::stats, models::models, tokenize::tokenize,)
+    paths(
+        embed::embed,
+        openai::embeddings,
+        ollama::embed,
+        stats::stats,
+        models::models,
+        tokenize::tokenize,
+        warm::begin,
+        warm::list,
+        warm::get,
+    )
 )]
 struct Api;
 

@@ -1,7 +1,7 @@
 //! `Accept` and `Content-Type`: JSON or Arrow.
 
 use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use kit::{Code, Problem};
 
 pub(super) const JSON: &str = "application/json";
@@ -20,33 +20,8 @@ pub(super) enum Format {
 /// # Errors
 /// 406 where it accepts neither.
 pub(super) fn accepted(headers: &HeaderMap) -> Result<Format, Problem> {
-    if !headers.contains_key(ACCEPT) {
-        return Ok(Format::Json);
-    }
-    let texts = headers.get_all(ACCEPT).iter().map(|value| value.to_str().unwrap_or_default());
-    let ranges: Vec<&str> = texts.flat_map(|text| text.split(',')).collect();
-    match (weight(&ranges, JSON), weight(&ranges, ARROW)) {
-        (0, 0) => Err(Problem::new(Code::NotAcceptable, format!("answers come as {JSON} or {ARROW}"))),
-        (json, arrow) if arrow > json => Ok(Format::Arrow),
-        _ => Ok(Format::Json),
-    }
-}
-
-/// In thousandths, 0 where it is not accepted: the most specific range decides (RFC 9110, 12.5.1).
-fn weight(ranges: &[&str], media_type: &str) -> u16 {
-    let specificity = |pattern: &str| match pattern {
-        "*/*" => Some(1),
-        "application/*" => Some(2),
-        exact => (exact == media_type).then_some(3),
-    };
-    let matching = ranges.iter().filter_map(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let specificity = specificity(&parts.next()?.to_ascii_lowercase())?;
-        let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        let quality: f32 = quality.map_or(Some(1.0), |text| text.parse().ok())?;
-        Some((specificity, (quality.clamp(0.0, 1.0) * 1_000.0) as u16))
-    });
-    matching.max_by_key(|(specificity, _)| *specificity).map_or(0, |(_, weight)| weight)
+    let found = kit::negotiate::accepted(headers, &[(Format::Json, JSON), (Format::Arrow, ARROW)]);
+    found.ok_or_else(|| Problem::new(Code::NotAcceptable, format!("answers come as {JSON} or {ARROW}")))
 }
 
 /// What a body says that it is. curl's default and nothing at all are taken as JSON.
@@ -72,24 +47,6 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-
-    #[test]
-    fn the_best_liked_format_wins() {
-        for (accept, format) in [
-            (None, Some(Format::Json)),
-            (Some("*/*"), Some(Format::Json)),
-            (Some("APPLICATION/vnd.apache.arrow.stream"), Some(Format::Arrow)),
-            (Some("application/json;q=0.5, application/vnd.apache.arrow.stream"), Some(Format::Arrow)),
-            (Some("application/vnd.apache.arrow.stream;q=0.5, */*;q=0.1"), Some(Format::Arrow)),
-            (Some("*/*, application/json;q=0"), Some(Format::Arrow)),
-            (Some("text/csv"), None),
-            (Some("application/json;q=0"), None),
-        ] {
-            let mut headers = HeaderMap::new();
-            accept.map(|text| headers.insert(ACCEPT, HeaderValue::from_static(text)));
-            assert_eq!(accepted(&headers).ok(), format, "{accept:?}");
-        }
-    }
 
     #[test]
     fn only_what_the_route_takes_is_read() {
