@@ -256,6 +256,8 @@ impl Engine for Lake {
 
     fn index(&self, at_most: usize) -> Result<usize, EngineError> {
         let _indexing = self.indexing.lock().unwrap_or_else(PoisonError::into_inner);
+        // What deletes have left is given back first: what comes meanwhile takes it before it takes more memory.
+        self.tidy(SWEEP_PER_LOST);
         let mut left = at_most;
         loop {
             // By parts, so that reach is looked after before much of it can be lost.
