@@ -1,7 +1,7 @@
 //! Headers that end at a hop, and what the gateway says of its client.
 //!
 //! Policy: what clients claim of hops before this one (`Forwarded`, `X-Forwarded-*`, `X-Real-IP`)
-//! is dropped and replaced by what is known here. `Origin` ends here too: it was checked against
+//! is dropped and replaced by what is known here; so is whom it claims to call for. `Origin` ends here too: it was checked against
 //! the gateway's own `allowed_hosts`, which the services do not share.
 
 use http::header::{
@@ -9,6 +9,7 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, Version};
+use kit::CALLER;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -32,7 +33,11 @@ fn ends_at_a_hop(name: &HeaderName) -> bool {
 }
 
 fn is_a_claim_of_the_client(name: &HeaderName) -> bool {
-    *name == FORWARDED || *name == ORIGIN || name.as_str().starts_with("x-forwarded-") || name.as_str() == "x-real-ip"
+    *name == FORWARDED
+        || *name == ORIGIN
+        || *name == CALLER
+        || name.as_str().starts_with("x-forwarded-")
+        || name.as_str() == "x-real-ip"
 }
 
 /// Removes what is meant for this hop alone, `Connection`'s own list included.
@@ -167,6 +172,7 @@ mod tests {
             ("x-real-ip", "6.6.6.6"),
             ("forwarded", "for=6.6.6.6"),
             ("origin", "http://lake.example"),
+            ("x-lakehouse-caller", "somebody who may all"),
             ("te", "deflate;q=0.5, Trailers"),
         ]);
         let client = Client::new(([192, 0, 2, 1], 5).into());

@@ -4,10 +4,20 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+use serde::{Deserialize, Serialize};
+
+use crate::{Code, Problem};
+
+/// Where a service says for whom it calls another one. The gateway removes it from what comes from outside.
+pub const CALLER: HeaderName = HeaderName::from_static("x-lakehouse-caller");
 
 /// What a caller may do in general; on single names, its grants decide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads what it is granted.
     Reader,
@@ -18,7 +28,8 @@ pub enum Role {
 }
 
 /// The caller of a request. While there is no authentication every caller is [`Caller::local`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Caller {
     /// The tenant it belongs to.
     pub tenant: Arc<str>,
@@ -45,6 +56,25 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// As the value of [`CALLER`]: JSON in base64, since names need not be ASCII.
+    pub fn to_header(&self) -> String {
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// What a service states in [`CALLER`]; `None` where it states nobody. Whoever can reach a service without
+    /// authentication is [`Caller::local`], so nobody gains by stating another.
+    ///
+    /// # Errors
+    /// 400 for what is no caller: it must not pass as somebody who may more.
+    pub fn stated(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+        let Some(value) = headers.get(CALLER) else { return Ok(None) };
+        let json = URL_SAFE_NO_PAD.decode(value.as_bytes()).ok();
+        let caller = json.and_then(|json| serde_json::from_slice(&json).ok());
+        caller.map(Some).ok_or_else(|| Problem::new(Code::InvalidArgument, format!("{CALLER} states no caller")))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
 
@@ -63,6 +93,18 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_caller_is_stated_as_it_is_and_what_is_none_is_refused() {
+        let reader = Caller { tenant: "Grün".into(), role: Role::Reader, grants: ["workers".to_owned()].into() };
+        let stated = |text: &str| Caller::stated(&[(CALLER, text.parse().unwrap())].into_iter().collect());
+        assert_eq!(stated(&reader.to_header()).unwrap(), Some(reader));
+        assert_eq!(Caller::stated(&HeaderMap::new()).unwrap(), None);
+        let unknown_field = URL_SAFE_NO_PAD.encode(r#"{"tenant":"t","role":"reader","grants":[],"x":1}"#);
+        for bad in ["", "admin", &URL_SAFE_NO_PAD.encode("{}"), &unknown_field] {
+            assert_eq!(stated(bad).unwrap_err().code, Code::InvalidArgument, "{bad}");
+        }
+    }
 
     #[test]
     fn grants_are_by_name_and_role() {

@@ -1,14 +1,16 @@
 //! Calling peers over gRPC.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use url::Url;
 
+use crate::Caller;
+use crate::caller::CALLER;
 use crate::context::Context;
 
 /// Enough for a stream of objects to fill a loopback or a fast network.
@@ -33,6 +35,18 @@ pub fn channel(url: &Url) -> Result<PeerChannel, tonic::transport::Error> {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keep_alive_interval(KEEPALIVE_EVERY);
     Ok(InterceptedService::new(endpoint.connect_lazy(), Propagate))
+}
+
+/// A call on behalf of `caller`, who waits until `deadline`: the peer learns of both.
+pub fn request<T>(message: T, caller: &Caller, deadline: Option<Instant>) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    if let Ok(stated) = MetadataValue::try_from(caller.to_header()) {
+        request.metadata_mut().insert(CALLER.as_str(), stated);
+    }
+    if let Some(deadline) = deadline {
+        request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+    request
 }
 
 /// Puts the running request's id and trace on each call.

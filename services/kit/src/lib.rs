@@ -29,7 +29,7 @@ pub mod signal;
 pub mod telemetry;
 pub mod testing;
 
-pub use caller::{Caller, Role};
+pub use caller::{CALLER, Caller, Role};
 pub use code::Code;
 pub use health::{Health, Status};
 pub use problem::{Problem, ServiceError};

@@ -99,7 +99,8 @@ impl RouterHandler {
             if http_body::Body::is_end_stream(&body) { Body::empty() } else { Body::new(TimeoutBody::new(idle, body)) }
         });
         request.extensions_mut().insert(MessageBytesMax(edge.http.message_bytes_max));
-        request.extensions_mut().insert(edge.local.clone());
+        let caller = Caller::stated(request.headers())?.unwrap_or_else(|| edge.local.clone());
+        request.extensions_mut().insert(caller);
         let answer = self.router.clone().call(request);
         Ok(async move { answer.await.unwrap_or_else(|never| match never {}) })
     }

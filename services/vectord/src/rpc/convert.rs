@@ -81,7 +81,10 @@ impl TryFrom<wire::CreateIndexRequest> for NewIndex {
 /// Metadata that is no JSON object, with the position of its item.
 pub(super) fn items(items: Vec<wire::NewItem>) -> Result<Vec<NewItem>, Error> {
     let item = |(at, item): (usize, wire::NewItem)| {
-        let wire::NewItem { id, vector, metadata_json } = item;
+        let wire::NewItem { id, vector, metadata_json, text } = item;
+        if text.is_some() {
+            return Err(Error::Invalid(format!("items[{at}].text: this index has no model")));
+        }
         let metadata = metadata_json.as_deref().map(http::metadata).transpose();
         let metadata = metadata.map_err(|error| error.within(&format!("items[{at}].metadata_json")))?;
         Ok(NewItem { id, vector: vector.map(|vector| vector.components), metadata })
@@ -96,6 +99,7 @@ impl TryFrom<wire::SearchRequest> for NewSearch {
         let target = |(at, target): (usize, wire::SearchTarget)| match target.target {
             Some(WireTarget::Vector(vector)) => Ok(NewTarget::Vector(vector.components)),
             Some(WireTarget::Id(id)) => Ok(NewTarget::Item(id)),
+            Some(WireTarget::Text(_)) => Err(Error::Invalid(format!("targets[{at}].text: this index has no model"))),
             None => Err(Error::Invalid(format!("targets[{at}]: neither a vector nor an id"))),
         };
         Ok(NewSearch {

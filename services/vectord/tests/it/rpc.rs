@@ -23,6 +23,7 @@ fn items(json: &[Value]) -> Vec<NewItem> {
         id: item["id"].as_str().unwrap().to_owned(),
         vector: item.get("vector").map(vector),
         metadata_json: item.get("metadata").map(Value::to_string),
+        text: None,
     };
     json.iter().map(item).collect()
 }

@@ -50,6 +50,7 @@ impl From<IndexInfo> for wire::VectorIndex {
             created_ms: settings.created_ms,
             status: status.into(),
             reason: broken.unwrap_or_default(),
+            ..wire::VectorIndex::default()
         }
     }
 }
