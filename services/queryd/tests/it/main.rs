@@ -8,6 +8,7 @@ mod following;
 mod formats;
 mod hostile;
 mod limits;
+mod meaning;
 mod openapi;
 mod platform;
 mod poison;
