@@ -33,6 +33,7 @@ mod memory;
 mod metrics;
 mod name;
 mod pool;
+mod queryd;
 mod rpc;
 mod settings;
 mod store;
