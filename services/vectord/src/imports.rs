@@ -108,7 +108,7 @@ impl Indexes {
     /// # Errors
     /// No such index; too many imports.
     pub(crate) fn import(&self, caller: &Caller, name: &str, asked: NewImport) -> Result<Import, Error> {
-        let index = self.to_write(caller, name)?.settings.name.to_string();
+        let index = self.to_fill(caller, name)?.settings.name.to_string();
         if !caller.may_read(&asked.dataset) {
             return Err(Error::Forbidden { name: asked.dataset, act: "read" });
         }
@@ -165,14 +165,15 @@ impl Indexes {
         // Never closed.
         let _running = running.acquire().await.map_err(|_| Error::WorkLost)?;
         self.imports_kept().update(id, |import| import.state = ImportState::Running);
-        let mut counted =
-            self.query(caller, format!("SELECT count(*)::UBIGINT FROM {}", quoted(&asked.dataset))).await?;
+        let timeout = self.config().import_timeout;
+        let count = format!("SELECT count(*)::UBIGINT FROM {}", quoted(&asked.dataset));
+        let mut counted = self.query(caller, count, timeout).await?;
         let counts = counted.next().await?.filter(|batch| batch.num_columns() == 1);
         let counts = counts.as_ref().and_then(|batch| batch.column(0).as_any().downcast_ref::<UInt64Array>());
         let total = counts.and_then(|counts| counts.iter().next().flatten());
         self.imports_kept().update(id, |import| import.rows_total = total);
         let rows_at_once = self.config().import_batch_items;
-        let mut answer = self.query(caller, select(asked)).await?;
+        let mut answer = self.query(caller, select(asked), timeout).await?;
         while let Some(batch) = answer.next().await? {
             let mut from = 0;
             while from < batch.num_rows() {
