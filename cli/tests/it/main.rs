@@ -5,6 +5,8 @@
 mod api;
 mod client;
 mod failures;
+mod meaning;
 mod platform;
 mod shutdown;
 mod up;
+mod warm;
