@@ -106,7 +106,7 @@ impl Platform {
         page.objects.into_iter().map(|object| object.key).collect()
     }
 
-    async fn object(&self, key: &str) -> Bytes {
+    pub(crate) async fn object(&self, key: &str) -> Bytes {
         let request = GetRequest { key: key.to_owned(), ..GetRequest::default() };
         let mut parts = self.store().get(request).await.unwrap().into_inner();
         let mut bytes = BytesMut::new();
