@@ -62,6 +62,22 @@ impl Connection {
         Connection { handle: Arc::new(ConnectionHandle { raw, _database: database }), _one_user: PhantomData }
     }
 
+    pub(crate) fn raw(&self) -> ffi::duckdb_connection {
+        self.handle.raw
+    }
+
+    /// What the database knows this connection by: another one's id is never the same while both are open.
+    pub fn id(&self) -> u64 {
+        let mut context = ptr::null_mut();
+        // SAFETY: open connection, valid out pointer; the context is destroyed once, here.
+        unsafe {
+            ffi::duckdb_connection_get_client_context(self.handle.raw, &mut context);
+            let id = ffi::duckdb_client_context_get_connection_id(context);
+            ffi::duckdb_destroy_client_context(&mut context);
+            id
+        }
+    }
+
     /// Runs statements one after the other and drops their results. For **our own** SQL: whatever
     /// stands in the text is run.
     ///

@@ -6,6 +6,7 @@
 //! - what a statement is, by DuckDB's own classification ([`Prepared::kind`]);
 //! - results stream in chunks as Arrow batches, without a copy ([`Prepared::execute`]);
 //! - a running statement can be stopped from any thread ([`Interrupter`]);
+//! - functions are computed outside of it ([`Connection::register`]);
 //! - errors say of what kind they are ([`ErrorKind`]).
 //!
 //! Invariant: `unsafe` lives in this crate alone, and every block of it says why it is sound.
@@ -17,6 +18,7 @@
 mod connection;
 mod database;
 mod error;
+mod function;
 mod identifier;
 mod statement;
 mod statement_kind;
@@ -28,6 +30,7 @@ mod value;
 pub use connection::{Connection, Interrupter};
 pub use database::{Database, library_version};
 pub use error::{Error, ErrorKind};
+pub use function::TextFunction;
 pub use identifier::{quote_identifier, quote_literal};
 pub use statement::{Prepared, Statement};
 pub use statement_kind::StatementKind;

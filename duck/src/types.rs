@@ -163,6 +163,18 @@ impl LogicalType {
         LogicalType(raw)
     }
 
+    /// A type without parameters.
+    pub(crate) fn of(id: ffi::duckdb_type) -> Self {
+        // SAFETY: the new type is ours to destroy.
+        LogicalType(unsafe { ffi::duckdb_create_logical_type(id) })
+    }
+
+    /// Lists of this.
+    pub(crate) fn list(&self) -> Self {
+        // SAFETY: a live type, which is copied; the new one is ours to destroy.
+        LogicalType(unsafe { ffi::duckdb_create_list_type(self.0) })
+    }
+
     pub(crate) fn raw(&self) -> ffi::duckdb_logical_type {
         self.0
     }

@@ -1,12 +1,15 @@
 //! Against the linked DuckDB.
 
 #![allow(clippy::unwrap_used)]
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use duck::{Connection, Database, ErrorKind, StatementKind, Stream, Value};
+use arrow_array::types::{Float32Type, Int64Type};
+use duck::{Connection, Database, ErrorKind, StatementKind, Stream, TextFunction, Value};
 
 fn connection() -> Connection {
     Database::open_in_memory(&[("threads", "2")]).unwrap().connect().unwrap()
@@ -250,4 +253,78 @@ fn keywords_are_those_of_the_linked_version() {
     let words: Vec<_> = include_str!("../../src/keywords.txt").split_ascii_whitespace().collect();
     assert_eq!(words.join(" "), batch.column(1).as_string::<i32>().value(0));
     assert_eq!(words.len() as i64, batch.column(0).as_primitive::<Int64Type>().value(0));
+}
+
+/// The lengths of its arguments; fails at "fail" and panics at "panic".
+#[derive(Default)]
+struct Lengths {
+    asked_by: AtomicU64,
+    rows: AtomicUsize,
+}
+
+impl TextFunction for Lengths {
+    fn call(&self, connection: u64, arguments: &[Vec<Option<&str>>]) -> Result<Vec<Option<Arc<[f32]>>>, String> {
+        self.asked_by.store(connection, Ordering::SeqCst);
+        self.rows.fetch_add(arguments[0].len(), Ordering::SeqCst);
+        if arguments[0].contains(&Some("fail")) {
+            return Err("it\0failed".into());
+        }
+        assert!(!arguments[0].contains(&Some("panic")));
+        let row = |row: usize| arguments.iter().map(|column| Some(column[row]?.len() as f32)).collect();
+        Ok((0..arguments[0].len()).map(row).collect())
+    }
+}
+
+fn floats(stream: &mut Stream) -> Vec<Option<Vec<f32>>> {
+    let mut all = Vec::new();
+    while let Some(batch) = stream.next_batch().unwrap() {
+        let lists = batch.column(0).as_list::<i32>();
+        let list = |row| lists.is_valid(row).then(|| lists.value(row).as_primitive::<Float32Type>().values().to_vec());
+        all.extend((0..lists.len()).map(list));
+    }
+    all
+}
+
+#[test]
+fn a_function_of_ours_is_computed_for_every_row() {
+    let database = Database::open_in_memory(&[("threads", "2")]).unwrap();
+    let lengths = Arc::new(Lengths::default());
+    database.connect().unwrap().register("lengths", 2, lengths.clone()).unwrap();
+    let (connection, other) = (database.connect().unwrap(), database.connect().unwrap());
+    assert_ne!(connection.id(), other.id());
+    // Short strings lie in the vector, long ones beside it; NULL stays what it is.
+    let sql =
+        "SELECT lengths(CASE WHEN i % 3 = 0 THEN NULL ELSE repeat('é', i::INT % 50) END, 'ab') FROM range(5000) t(i)";
+    let expected: Vec<_> = (0..5000).map(|i| (i % 3 != 0).then(|| vec![(i % 50 * 2) as f32, 2.0])).collect();
+    assert_eq!(floats(&mut run(&connection, sql)), expected);
+    assert_eq!(lengths.asked_by.load(Ordering::SeqCst), connection.id());
+    assert_eq!(floats(&mut run(&other, "SELECT lengths('')")), [Some(vec![0.0])]);
+    assert_eq!(lengths.asked_by.load(Ordering::SeqCst), other.id());
+    let mut prepared = other.prepare("SELECT lengths($1) FROM range(3)").unwrap();
+    prepared.bind(1, &Value::Text("a\0b".into())).unwrap();
+    assert_eq!(floats(&mut prepared.execute().unwrap()), vec![Some(vec![3.0]); 3]);
+}
+
+#[test]
+fn a_constant_is_computed_once_for_a_statement() {
+    let database = Database::open_in_memory(&[("threads", "2")]).unwrap();
+    let lengths = Arc::new(Lengths::default());
+    let connection = database.connect().unwrap();
+    connection.register("lengths", 1, lengths.clone()).unwrap();
+    assert_eq!(floats(&mut run(&connection, "SELECT lengths('abc') FROM range(10000)")).len(), 10_000);
+    assert_eq!(lengths.rows.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_function_that_fails_or_panics_fails_the_statement_alone() {
+    let connection = connection();
+    connection.register("lengths", 1, Arc::new(Lengths::default())).unwrap();
+    for (argument, expected) in [("fail", "it failed"), ("panic", "a function of ours panicked")] {
+        let error =
+            connection.prepare(&format!("SELECT lengths('{argument}')")).and_then(|mut p| p.execute().map(drop));
+        let message = error.unwrap_err().message;
+        assert!(message.contains(expected), "{message}");
+        assert_eq!(floats(&mut run(&connection, "SELECT lengths('x')")), [Some(vec![1.0])]);
+    }
+    assert!(connection.register("lengths", 1, Arc::new(Lengths::default())).is_err());
 }

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Code, Problem};
 
 /// Where a service says for whom it calls another one. The gateway removes it from what comes from outside.
-pub const CALLER: HeaderName = HeaderName::from_static("x-lakehouse-caller");
+pub const CALLER: HeaderName = HeaderName::from_static(CALLER_KEY);
+pub(crate) const CALLER_KEY: &str = "x-lakehouse-caller";
 
 /// What a caller may do in general; on single names, its grants decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,7 +71,7 @@ impl Caller {
     pub fn stated(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
         let Some(value) = headers.get(CALLER) else { return Ok(None) };
         let json = URL_SAFE_NO_PAD.decode(value.as_bytes()).ok();
-        let caller = json.and_then(|json| serde_json::from_slice(&json).ok());
+        let caller = json.and_then(|json: Vec<u8>| serde_json::from_slice(&json).ok());
         caller.map(Some).ok_or_else(|| Problem::new(Code::InvalidArgument, format!("{CALLER} states no caller")))
     }
 }

@@ -10,7 +10,7 @@ use tonic::transport::{Channel, Endpoint};
 use url::Url;
 
 use crate::Caller;
-use crate::caller::CALLER;
+use crate::caller::CALLER_KEY;
 use crate::context::Context;
 
 /// Enough for a stream of objects to fill a loopback or a fast network.
@@ -41,7 +41,7 @@ pub fn channel(url: &Url) -> Result<PeerChannel, tonic::transport::Error> {
 pub fn request<T>(message: T, caller: &Caller, deadline: Option<Instant>) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     if let Ok(stated) = MetadataValue::try_from(caller.to_header()) {
-        request.metadata_mut().insert(CALLER.as_str(), stated);
+        request.metadata_mut().insert(CALLER_KEY, stated);
     }
     if let Some(deadline) = deadline {
         request.set_timeout(deadline.saturating_duration_since(Instant::now()));
