@@ -5,6 +5,7 @@
 mod api;
 mod client;
 mod failures;
+mod full_disk;
 mod platform;
 mod shutdown;
 mod up;

@@ -11,6 +11,7 @@ mod listing;
 mod local;
 mod objects;
 mod rpc;
+mod worker;
 
 use harness::{Backend, Storage};
 

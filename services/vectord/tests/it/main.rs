@@ -19,3 +19,4 @@ mod rpc;
 mod scroll;
 mod search;
 mod smoke;
+mod worker;
