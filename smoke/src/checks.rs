@@ -13,6 +13,7 @@ mod limits;
 mod objects;
 mod read_your_writes;
 mod restart;
+mod secrets;
 mod sql;
 mod sql_formats;
 mod vectors;
@@ -41,7 +42,7 @@ macro_rules! check {
 }
 
 /// Those that restart come last: by then there is something to be found again.
-pub(crate) const CHECKS: [Check; 16] = [
+pub(crate) const CHECKS: [Check; 17] = [
     check!("health", health::run),
     check!("objects", objects::run),
     check!("catalog", catalog::run),
@@ -56,6 +57,7 @@ pub(crate) const CHECKS: [Check; 16] = [
     check!("hostile_sql", hostile_sql::run),
     check!("gateway", gateway::run),
     check!("client", client::run),
+    check!("secrets", secrets::run),
     check!("restart", restart::run, restarts),
     check!("kill_9", crash::run, restarts),
 ];

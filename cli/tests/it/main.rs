@@ -8,4 +8,6 @@ mod failures;
 mod full_disk;
 mod platform;
 mod shutdown;
+mod terminal;
+mod tidy;
 mod up;

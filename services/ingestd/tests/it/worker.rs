@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::platform::Platform;
+use crate::compression::zstd;
+use crate::platform::{Platform, answer};
 
 fn csv(rows: usize) -> String {
     (0..rows).fold(String::from("id,name,pay\n"), |mut text, row| {
@@ -16,9 +17,9 @@ async fn files_leave_the_worker_free() {
     let platform = Platform::watched().await;
     let rows = csv(500_000);
     platform.ingest("plain", rows.clone()).await.expect(201);
-    let packed = zstd::encode_all(rows.as_bytes(), 1).unwrap();
+    let packed = zstd(rows.as_bytes()).await;
     let request = platform.post("plain?mode=append").header("content-encoding", "zstd").body(packed);
-    crate::platform::answer(request).await.expect(200);
+    answer(request).await.expect(200);
     let lines: String = (0..200_000).map(|row| format!("{{\"id\":{row},\"tags\":[\"a\",\"b\"]}}\n")).collect();
     platform.ingest("lines?format=ndjson", lines).await.expect(201);
     let late = format!("{rows}x,name,1\n");

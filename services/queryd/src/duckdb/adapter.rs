@@ -10,7 +10,7 @@ use kit::{Caller, Role};
 use super::explain;
 use super::scrub::{statement_error, stopped};
 use super::session::Session;
-use super::setup::{self, Settings};
+use super::setup::{self, S3, Settings};
 use crate::engine::{Parameters, ResultColumn, Rows, Run, Snapshot, SqlEngine, Stop};
 use crate::error::Error;
 use crate::gate::{Explain, Statement};
@@ -37,6 +37,14 @@ impl DuckDb {
     pub fn open(settings: &Settings, idle_max: usize) -> Result<Self, duck::Error> {
         let database = setup::open(settings)?;
         Ok(DuckDb(Arc::new(Shared { database, root: settings.root.clone(), idle: Mutex::default(), idle_max })))
+    }
+
+    /// From now on S3 is reached like this.
+    ///
+    /// # Errors
+    /// DuckDB's.
+    pub fn renew(&self, s3: &S3) -> Result<(), duck::Error> {
+        setup::set_secret(&self.0.database.connect()?, &self.0.root, s3)
     }
 }
 

@@ -16,4 +16,5 @@ mod reading;
 mod relay;
 mod rpc;
 mod s3;
+mod s3_keys;
 mod worker;
