@@ -111,6 +111,8 @@ impl PlatformConfig {
             ("catalogd.storaged_url", &mut self.catalogd.storaged_url, &storaged),
             ("ingestd.storaged_url", &mut self.ingestd.storaged_url, &storaged),
             ("ingestd.catalogd_url", &mut self.ingestd.catalogd_url, &catalogd),
+            ("queryd.vectord_url", &mut self.queryd.vectord_url, &vectord),
+            ("queryd.embedd_url", &mut self.queryd.embedd_url, &embedd),
             ("queryd.storaged_url", &mut self.queryd.storaged_url, &storaged),
             ("queryd.catalogd_url", &mut self.queryd.catalogd_url, &catalogd),
             ("vectord.storaged_url", &mut self.vectord.storaged_url, &storaged),
@@ -174,6 +176,8 @@ mod tests {
         assert_eq!(config.queryd.catalogd_url.as_str(), "http://catalog:1/");
         assert_eq!(config.gateway.vectord_url.as_str(), "http://127.0.0.1:15/");
         assert_eq!(config.vectord.queryd_url.as_str(), "http://127.0.0.1:14/");
+        assert_eq!(config.queryd.vectord_url.as_str(), "http://127.0.0.1:15/");
+        assert_eq!(config.queryd.embedd_url.as_str(), "http://127.0.0.1:16/");
         assert_eq!(config.gateway.embedd_url.as_str(), "http://127.0.0.1:16/");
         assert_eq!(config.embedd.queryd_url.as_str(), "http://127.0.0.1:14/");
         assert_eq!(peer_url("[::]:5".parse().unwrap()).unwrap().as_str(), "http://[::1]:5/");

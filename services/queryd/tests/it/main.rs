@@ -9,6 +9,7 @@ mod formats;
 mod grants;
 mod hostile;
 mod limits;
+mod meaning;
 mod openapi;
 mod platform;
 mod poison;
