@@ -11,13 +11,8 @@ use super::embed::{Allowed, Embed};
 use super::explain;
 use super::scrub::{statement_error, stopped};
 use super::session::Session;
-<<<<<<< HEAD
 use super::setup::{self, S3, Settings};
-use crate::engine::{Parameters, ResultColumn, Rows, Run, Snapshot, SqlEngine, Stop};
-=======
-use super::setup::{self, Settings};
 use crate::engine::{Embedder, Parameters, ResultColumn, Rows, Run, Snapshot, SqlEngine, Stop};
->>>>>>> main
 use crate::error::Error;
 use crate::gate::{Explain, Statement};
 
