@@ -88,7 +88,7 @@ fn a_full_disk_is_507_leaves_nothing_and_stops_nothing_else() {
     let spooled = platform.write("spooled.csv", &"some,text\n".repeat(3 * MIB));
     refused(&["ingest", &spooled], "until it is read");
     let stored = platform.write("stored.csv", &noise(12 * MIB));
-    refused(&["ingest", &stored, "--header", "false"], "disk is full");
+    refused(&["ingest", &stored, "--header", "false"], "storage");
     assert_eq!(platform.ok(&["datasets", "--json"]), "");
     platform.ok(&["ingest", &platform.write("small.csv", "a\n1\n")]);
 

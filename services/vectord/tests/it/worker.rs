@@ -29,7 +29,7 @@ async fn indexes_leave_the_worker_free() {
     let many: Vec<_> = (0..200).map(vector).collect();
     platform.done("index/crew/search", json!({ "vectors": many, "k": 100, "exact": true, "with_vector": true })).await;
     platform.done("index/crew/scroll", json!({ "limit": 1_000, "with_vector": true })).await;
-    platform.done("index/crew/count", json!({ "filter": { "n": { "gte": 100 } } })).await;
+    platform.done("index/crew/count", json!({ "filter": { "n": { "$gte": 100 } } })).await;
     platform.done("index/crew/snapshot", json!({})).await;
     platform.done("index/crew/delete", json!({ "filter": { "even": true } })).await;
     platform.done("index/crew/compact", json!({})).await;
