@@ -15,3 +15,4 @@ mod rpc;
 mod shared;
 mod upstream;
 mod warm;
+mod worker;
