@@ -57,4 +57,5 @@ verify: check test smoke
 # Side by side with the peers, in one run; writes docs/BENCHMARKS.md.
 bench *ARGS: build
     @setup/bench-peers.sh
+    @setup/test-servers.sh
     @{{ CARGO_TARGET_DIR }}/release/bench {{ ARGS }}
