@@ -6,6 +6,9 @@
 //! of its own connection and answers in Arrow batches, which leave as JSON, NDJSON, CSV, Arrow or
 //! Parquet while they are computed.
 //!
+//! What a statement searches or embeds by meaning is asked of vectord and embedd, for the statement's caller and
+//! within its time.
+//!
 //! Invariant: user SQL reads, and reads only datasets: one statement, by DuckDB's own parser, every
 //! table and function in it known, on an engine that can open nothing but the datasets' folder.
 //! Invariant: what a statement names is checked against catalogd when it arrives (read your writes),
@@ -24,6 +27,7 @@ mod error;
 mod executor;
 pub mod gate;
 mod http;
+pub mod meaning;
 mod metrics;
 mod rpc;
 mod service;
@@ -42,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::{Follower, Known, Locations, Resolver, Snapshots};
 use crate::executor::{Executor, ExecutorLimits};
 use crate::gate::Gate;
+use crate::meaning::{Meaning, Texts};
 use crate::metrics::Metrics;
 use crate::service::{Parts, Service};
 pub use config::{Config, S3Config};
@@ -60,6 +65,8 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let metrics = Metrics::register(&mut registry);
     let catalogd = kit::grpc::channel(&config.catalogd_url).map_err(|e| ServeError::start("catalogd_url", e))?;
     let storaged = kit::grpc::channel(&config.storaged_url).map_err(|e| ServeError::start("storaged_url", e))?;
+    let vectord = kit::grpc::channel(&config.vectord_url).map_err(|e| ServeError::start("vectord_url", e))?;
+    let embedd = kit::grpc::channel(&config.embedd_url).map_err(|e| ServeError::start("embedd_url", e))?;
     std::fs::create_dir_all(&config.temp_dir).map_err(|e| ServeError::start("temp_dir", e))?;
     let gate = Gate::new(config.gate_cache_bytes).map_err(|e| ServeError::start("the gate", e))?;
 
@@ -78,15 +85,18 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     health.set("catalog", Status::Starting, "asking catalogd what there is");
     health.set("engine", Status::Starting, "asking storaged where the datasets lie");
     tokio::spawn(follower.run(shutdown.clone()));
+    let meaning = Meaning::new(vectord, embedd, bytes_max, config.searches_max);
+    let embedder = Arc::new(Texts::new(meaning.clone(), config.embed_batch_texts));
     let service = Service::new(Parts {
         gate,
+        meaning,
         snapshots: Snapshots::new(known, resolver, locations.clone()),
         executor: OnceLock::new(),
         timeout_default: config.timeout_default,
         timeout_max: config.timeout_max,
         list_limit_max: config.list_limit_max,
     });
-    let opening = open_engine(config.clone(), locations, service.clone(), health.clone(), metrics);
+    let opening = open_engine(config.clone(), locations, embedder, service.clone(), health.clone(), metrics);
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(opening));
 
     let message_bytes_max = usize::try_from(config.http.message_bytes_max).unwrap_or(usize::MAX);
@@ -99,7 +109,14 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
 }
 
 /// Opens the engine once storaged has said where the datasets lie; until then statements are 503.
-async fn open_engine(config: Config, locations: Locations, service: Service, health: Health, metrics: Metrics) {
+async fn open_engine(
+    config: Config,
+    locations: Locations,
+    embedder: Arc<Texts>,
+    service: Service,
+    health: Health,
+    metrics: Metrics,
+) {
     let root = loop {
         match locations.root().await {
             Ok(root) => break root,
@@ -118,7 +135,7 @@ async fn open_engine(config: Config, locations: Locations, service: Service, hea
     };
     let settings = config.engine(root);
     let idle_max = limits.concurrent_max;
-    let opened = tokio::task::spawn_blocking(move || duckdb::DuckDb::open(&settings, idle_max)).await;
+    let opened = tokio::task::spawn_blocking(move || duckdb::DuckDb::open(&settings, idle_max, embedder)).await;
     match opened {
         Ok(Ok(engine)) => {
             service.ready(Executor::new(Arc::new(engine), limits, metrics));
