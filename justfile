@@ -61,4 +61,5 @@ tidy:
 # Side by side with the peers, in one run; writes docs/BENCHMARKS.md.
 bench *ARGS: build
     @setup/bench-peers.sh
+    @setup/test-servers.sh
     @{{ CARGO_TARGET_DIR }}/release/bench {{ ARGS }}
