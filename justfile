@@ -52,9 +52,14 @@ smoke: setup-tests
     @setup/timed.sh "smoke, S3" {{ CARGO_TARGET_DIR }}/release/smoke --backend s3
 
 # Everything that has to pass.
-verify: check test smoke
+verify: tidy check test smoke
+
+# What builds leave behind, kept below a size.
+tidy:
+    @setup/tidy.sh {{ CARGO_TARGET_DIR }}
 
 # Side by side with the peers, in one run; writes docs/BENCHMARKS.md.
 bench *ARGS: build
     @setup/bench-peers.sh
+    @setup/test-servers.sh
     @{{ CARGO_TARGET_DIR }}/release/bench {{ ARGS }}

@@ -82,17 +82,9 @@ impl PlatformConfig {
         }
         // One pair of keys goes together.
         if unsaid("access_key_id") && unsaid("secret_access_key") && unsaid("session_token") {
-            if from.access_key_id.is_empty() {
-                // storaged's SDK looks there first; DuckDB has to be told.
-                let variable = |name| Secret::new(std::env::var(name).unwrap_or_default());
-                to.access_key_id = variable("AWS_ACCESS_KEY_ID");
-                to.secret_access_key = variable("AWS_SECRET_ACCESS_KEY");
-                to.session_token = variable("AWS_SESSION_TOKEN");
-            } else {
-                to.access_key_id = Secret::new(&from.access_key_id);
-                to.secret_access_key = from.secret_access_key.clone();
-                to.session_token = from.session_token.clone();
-            }
+            to.access_key_id = Secret::new(&from.access_key_id);
+            to.secret_access_key = from.secret_access_key.clone();
+            to.session_token = from.session_token.clone();
         }
     }
 

@@ -15,6 +15,7 @@ mod meaning;
 mod objects;
 mod read_your_writes;
 mod restart;
+mod secrets;
 mod sql;
 mod sql_formats;
 mod vectors;
@@ -43,7 +44,7 @@ macro_rules! check {
 }
 
 /// Those that restart come last: by then there is something to be found again.
-pub(crate) const CHECKS: [Check; 18] = [
+pub(crate) const CHECKS: [Check; 19] = [
     check!("health", health::run),
     check!("objects", objects::run),
     check!("catalog", catalog::run),
@@ -60,6 +61,7 @@ pub(crate) const CHECKS: [Check; 18] = [
     check!("hostile_sql", hostile_sql::run),
     check!("gateway", gateway::run),
     check!("client", client::run),
+    check!("secrets", secrets::run),
     check!("restart", restart::run, restarts),
     check!("kill_9", crash::run, restarts),
 ];

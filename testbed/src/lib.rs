@@ -13,6 +13,7 @@ mod redis_cluster;
 mod s3;
 
 pub use installed::{clients, minilm};
+pub use process::Process;
 pub use redis::{Redis, RedisOptions};
 pub use redis_cluster::RedisCluster;
 pub use s3::S3Server;

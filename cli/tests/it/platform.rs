@@ -45,7 +45,13 @@ pub(crate) fn up(folder: &TempDir, arguments: &[&str]) -> Command {
 impl Platform {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = up(&folder, arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let command = up(&folder, arguments);
+        Self::start_as(command, folder)
+    }
+
+    /// What [`up`] made of `folder`, changed or wrapped.
+    pub(crate) fn start_as(mut command: Command, folder: TempDir) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();

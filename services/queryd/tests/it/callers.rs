@@ -1,5 +1,5 @@
-//! What callers of different grants see of each other on one engine. Over the wire every caller is
-//! the local one while there is no authentication, so the gate and the engine are asked themselves.
+//! What callers of different grants see of each other on one engine: the gate and the engine are asked
+//! themselves, with what is bound chosen here. `grants` has the same over the wire.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

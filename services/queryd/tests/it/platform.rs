@@ -83,7 +83,7 @@ impl Platform {
         platform
     }
 
-    async fn until_ready(&self) {
+    pub(crate) async fn until_ready(&self) {
         let url = self.queryd.url().join("health/readiness").unwrap();
         while !self.http.get(url.clone()).send().await.unwrap().status().is_success() {
             tokio::task::yield_now().await;
