@@ -23,8 +23,8 @@ const COLUMNS: &str = "name,role,city,state";
 /// What for, the text, and a filter of the metadata.
 const SEARCHES: [(&str, &str, Option<&str>); 3] = [
     ("A search in the words of a log", "forklift driver IL", None),
-    ("One that shares no word with what it finds", "somebody who can mend a leaking tap", None),
-    ("One with a filter", "can read a blueprint and join metal", Some(r#"{"state": "TX"}"#)),
+    ("One that shares no word with what it finds", "fix the air conditioning", None),
+    ("One with a filter", "joins metal", Some(r#"{"state": "TX"}"#)),
 ];
 const JOIN: &str = "\
 SELECT w.name, w.role, w.city, w.hourly_pay, round(s.score, 3) AS score
@@ -112,14 +112,17 @@ fn took(began: Instant) -> Result<(), Failure> {
     output::print(&format!("({:.3} s)\n\n", began.elapsed().as_secs_f64()))
 }
 
-/// As a shell takes it.
+/// As a shell takes it, and a person can read it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
+        return word.to_owned();
     }
+    if !word.contains('\'') {
+        return format!("'{word}'");
+    }
+    let escaped = |c: char| if "\\\"$`".contains(c) { format!("\\{c}") } else { c.to_string() };
+    format!("\"{}\"", word.chars().map(escaped).collect::<String>())
 }
 
 #[cfg(test)]
@@ -129,7 +132,8 @@ mod tests {
     #[test]
     fn words_are_quoted_for_a_shell() {
         assert_eq!(quoted("--k"), "--k");
-        assert_eq!(quoted("it's {a}"), "'it'\\''s {a}'");
+        assert_eq!(quoted("{role} in {city}"), "'{role} in {city}'");
+        assert_eq!(quoted(r#"it's "$1" \ `x`"#), r#""it's \"\$1\" \\ \`x\`""#);
         assert_eq!(quoted(""), "''");
     }
 }

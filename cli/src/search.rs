@@ -42,7 +42,7 @@ pub(crate) struct SearchArguments {
     /// Compare with every item.
     #[arg(long)]
     exact: bool,
-    /// The metadata to show, separated by commas [default: all].
+    /// The metadata to show, separated by commas; '' for none [default: all].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Option<Vec<String>>,
     /// How results are written [default: table in a terminal, else csv].
@@ -71,16 +71,27 @@ pub(crate) async fn run(client: &Client, arguments: SearchArguments) -> Result<(
     let format = arguments.format.unwrap_or(if terminal { Format::Table } else { Format::Csv });
     let path = ["v1", "vectors", "index", &arguments.index, "search"];
     let request = client.request(Method::POST, &path).json(&body);
+    let columns = match arguments.columns {
+        None if format != Format::Json => metadata_columns(client, &arguments.index).await?,
+        columns => columns,
+    };
     let text = match format {
         Format::Json => String::from_utf8_lossy(&client.body(request).await?).into_owned() + "\n",
         Format::Table => {
             let width = terminal.then(|| usize::from(console::Term::stdout().size().1));
-            client.json::<Found>(request).await?.table(arguments.columns.as_deref()).render(width)
+            client.json::<Found>(request).await?.table(columns.as_deref()).render(width)
         }
-        Format::Csv => client.json::<Found>(request).await?.csv(arguments.columns.as_deref()),
+        Format::Csv => client.json::<Found>(request).await?.csv(columns.as_deref()),
     };
     output.write_all(text.as_bytes())?;
     output.finish()
+}
+
+/// Where the index follows a dataset: its metadata, in the dataset's order.
+async fn metadata_columns(client: &Client, index: &str) -> Result<Option<Vec<String>>, Failure> {
+    let mut index: Value = client.json(client.get(&["v1", "vectors", "index", index])).await?;
+    let columns = index["source"]["metadata_columns"].take();
+    serde_json::from_value(columns).map_err(|error| Failure::Answered(error.to_string()))
 }
 
 fn body(arguments: &SearchArguments) -> Result<Value, Failure> {

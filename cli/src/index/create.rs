@@ -1,6 +1,6 @@
 //! `lakehouse index create`
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use reqwest::Method;
@@ -77,7 +77,6 @@ enum Distance {
 }
 
 pub(super) async fn run(client: &Client, arguments: CreateArguments) -> Result<(), Failure> {
-    let began = Instant::now();
     let made: Value =
         client.json(client.request(Method::POST, &COLLECTION).json(&body(client, &arguments).await?)).await?;
     let waits = arguments.dataset.is_some() && !arguments.no_wait;
@@ -94,7 +93,7 @@ pub(super) async fn run(client: &Client, arguments: CreateArguments) -> Result<(
     };
     let text = match &arguments.dataset {
         _ if arguments.json => format!("{index}\n"),
-        Some(_) if waits => following::standing(&index, Some(began.elapsed())),
+        Some(_) if waits => following::standing(&index)?,
         Some(dataset) => format!("{}: made; it is filled from {dataset} (lakehouse index wait {0})\n", arguments.name),
         None => format!("{}: made, empty\n", arguments.name),
     };

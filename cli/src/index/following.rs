@@ -67,7 +67,7 @@ struct Dataset {
 
 pub(super) async fn run(client: &Client, arguments: &WaitArguments) -> Result<(), Failure> {
     let index = wait(client, &arguments.name, arguments.timeout).await?;
-    let text = if arguments.json { format!("{index}\n") } else { standing(&index, None) };
+    let text = if arguments.json { format!("{index}\n") } else { standing(&index)? };
     output::print(&text)
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn wait(client: &Client, name: &str, timeout: Option<Duration>)
                 if following.version >= Some(wanted) {
                     return Ok(shown);
                 }
-                report(&mut work, following, &source.dataset, wanted)?;
+                report(&mut work, following, wanted)?;
             }
             // It is being loaded, after a restart in between.
             Err(Failure::Answer(answer)) if answer.is(StatusCode::SERVICE_UNAVAILABLE) => work.say(answer.sentence()),
@@ -112,12 +112,11 @@ async fn newest(client: &Client, dataset: &str) -> Result<u64, Failure> {
 }
 
 /// Tells where it stands; fails where this version cannot be brought in.
-fn report(work: &mut Work, following: &Following, dataset: &str, wanted: u64) -> Result<(), Failure> {
+fn report(work: &mut Work, following: &Following, wanted: u64) -> Result<(), Failure> {
     let reason = following.reason.as_deref().unwrap_or_default();
     match following.status.as_str() {
         "failed" if following.target_version >= Some(wanted) => {
-            let version = following.target_version.unwrap_or(wanted);
-            return Err(Failure::Background(format!("version {version} of {dataset} cannot be brought in: {reason}")));
+            return Err(Failure::Background(reason.to_owned()));
         }
         "waiting" if !reason.is_empty() => work.say(format!("waits: {reason}")),
         _ => work.show(following.rows_done, following.rows_total),
@@ -125,16 +124,13 @@ fn report(work: &mut Work, following: &Following, dataset: &str, wanted: u64) ->
     Ok(())
 }
 
-/// `workers_idx: 10000 items at version 1 of workers, all-MiniLM-L6-v2, 384 dimensions (24.3 s)`
-pub(super) fn standing(shown: &Value, took: Option<Duration>) -> String {
-    let Ok(Index { name, count, dimension, model, source, following }) = read(shown) else {
-        return format!("{shown}\n");
-    };
+/// `workers_idx: 10000 items at version 1 of workers, all-MiniLM-L6-v2, 384 dimensions`
+pub(super) fn standing(shown: &Value) -> Result<String, Failure> {
+    let Index { name, count, dimension, model, source, following } = read(shown)?;
     let version = following.and_then(|following| following.version).unwrap_or_default();
     let of = source.map(|source| format!(" at version {version} of {}", source.dataset)).unwrap_or_default();
     let model = model.map(|model| format!(", {model}")).unwrap_or_default();
-    let took = took.map(|took| format!(" ({:.1} s)", took.as_secs_f64())).unwrap_or_default();
-    format!("{name}: {count} items{of}{model}, {dimension} dimensions{took}\n")
+    Ok(format!("{name}: {count} items{of}{model}, {dimension} dimensions\n"))
 }
 
 fn read(shown: &Value) -> Result<Index, Failure> {
@@ -155,9 +151,8 @@ mod tests {
     #[test]
     fn only_a_failure_of_what_is_waited_for_ends_the_wait() {
         let mut work = Work::new("i", "rows");
-        assert!(report(&mut work, &following("failed", 1), "d", 2).is_ok(), "version 2 will be tried");
-        let failure = report(&mut work, &following("failed", 2), "d", 2).unwrap_err();
-        assert_eq!(failure.to_string(), "version 2 of d cannot be brought in: no id");
-        assert!(report(&mut work, &following("waiting", 2), "d", 2).is_ok());
+        assert!(report(&mut work, &following("failed", 1), 2).is_ok(), "version 2 will be tried");
+        assert_eq!(report(&mut work, &following("failed", 2), 2).unwrap_err().to_string(), "no id");
+        assert!(report(&mut work, &following("waiting", 2), 2).is_ok());
     }
 }

@@ -1,10 +1,9 @@
 //! What a search found, as a table and as CSV.
 
-use std::fmt;
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::{Number, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use crate::table::{Column, Table};
 
@@ -20,33 +19,7 @@ pub(super) struct Found {
 struct Hit {
     id: String,
     score: Number,
-    metadata: Option<Members>,
-}
-
-/// The members of an object in the order in which they came: that of the dataset's columns.
-#[derive(Debug)]
-struct Members(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
-    }
+    metadata: Option<Map<String, Value>>,
 }
 
 impl Found {
@@ -81,18 +54,19 @@ impl Found {
         text
     }
 
-    /// In the order in which results first have them.
+    /// Those that are wanted, or all there are.
     fn names<'a>(&'a self, wanted: Option<&'a [String]>) -> Vec<&'a str> {
         if let Some(wanted) = wanted {
             return wanted.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
         }
-        let mut names: Vec<&str> = Vec::new();
-        for (name, _) in self.results.iter().flat_map(Hit::members) {
-            if !names.contains(&name.as_str()) {
-                names.push(name);
-            }
-        }
-        names
+        let all: BTreeSet<&str> = self
+            .results
+            .iter()
+            .filter_map(|hit| hit.metadata.as_ref())
+            .flat_map(Map::keys)
+            .map(String::as_str)
+            .collect();
+        all.into_iter().collect()
     }
 
     fn kind(&self, name: &str) -> &'static str {
@@ -102,12 +76,8 @@ impl Found {
 }
 
 impl Hit {
-    fn members(&self) -> &[(String, Value)] {
-        self.metadata.as_ref().map_or(&[], |metadata| &metadata.0)
-    }
-
     fn member(&self, name: &str) -> Option<&Value> {
-        self.members().iter().find(|(own, _)| own == name).map(|(_, value)| value)
+        self.metadata.as_ref()?.get(name)
     }
 }
 
@@ -137,19 +107,21 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_the_metadata_in_its_own_order() {
+    fn a_table_shows_what_all_results_have() {
         let table = found().table(None).render(None);
         let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(lines[0], "rank   score  id  role     pay  note      home");
-        assert_eq!(lines[2], "   1  0.7312  7   welder  31.5  a, \"b\"    NULL");
-        assert_eq!(lines[3], "   2  0.5000  9   NULL    NULL            {\"city\":\"Gary\"}");
+        assert_eq!(lines[0], "rank   score  id  home              note     pay  role");
+        assert_eq!(lines[2], "   1  0.7312  7   NULL              a, \"b\"  31.5  welder");
+        assert_eq!(lines[3], "   2  0.5000  9   {\"city\":\"Gary\"}          NULL  NULL");
     }
 
     #[test]
     fn csv_is_exact_and_quoted() {
         assert_eq!(
             found().csv(None),
-            "rank,score,id,role,pay,note,home\n1,0.73123455,7,welder,31.5,\"a, \"\"b\"\"\",\n2,0.5,9,,,\"\",\"{\"\"city\"\":\"\"Gary\"\"}\"\n"
+            "rank,score,id,home,note,pay,role\n\
+             1,0.73123455,7,,\"a, \"\"b\"\"\",31.5,welder\n\
+             2,0.5,9,\"{\"\"city\"\":\"\"Gary\"\"}\",\"\",,\n"
         );
     }
 
