@@ -16,11 +16,13 @@ pub(super) fn all(config: PlatformConfig, listeners: Listeners) -> Vec<Vec<Servi
     let PlatformConfig { gateway, storaged, catalogd, ingestd, queryd, vectord, embedd, .. } = config;
     vec![
         vec![service(listeners.gateway, gateway, gateway::serve)],
-        // It has texts embedded, and asks queryd and catalogd for what it imports and follows.
-        vec![service(listeners.vectord, vectord, vectord::serve)],
-        // Warm-ups ask queryd.
+        // Statements search in vectord, whose background work reads from queryd and is taken up again later.
+        vec![
+            service(listeners.ingestd, ingestd, ingestd::serve),
+            service(listeners.queryd, queryd, queryd::serve),
+            service(listeners.vectord, vectord, vectord::serve),
+        ],
         vec![service(listeners.embedd, embedd, embedd::serve)],
-        vec![service(listeners.ingestd, ingestd, ingestd::serve), service(listeners.queryd, queryd, queryd::serve)],
         vec![service(listeners.catalogd, catalogd, catalogd::serve)],
         vec![service(listeners.storaged, storaged, storaged::serve)],
     ]

@@ -24,3 +24,4 @@ mod scroll;
 mod search;
 mod smoke;
 mod texts;
+mod worker;
