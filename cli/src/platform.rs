@@ -109,6 +109,8 @@ impl PlatformConfig {
             ("queryd.catalogd_url", &mut self.queryd.catalogd_url, &catalogd),
             ("vectord.storaged_url", &mut self.vectord.storaged_url, &storaged),
             ("vectord.queryd_url", &mut self.vectord.queryd_url, &queryd),
+            ("vectord.catalogd_url", &mut self.vectord.catalogd_url, &catalogd),
+            ("vectord.embedd_url", &mut self.vectord.embedd_url, &embedd),
             ("embedd.queryd_url", &mut self.embedd.queryd_url, &queryd),
         ];
         for (key, url, bound) in peers {
@@ -170,6 +172,8 @@ mod tests {
         assert_eq!(config.vectord.queryd_url.as_str(), "http://127.0.0.1:14/");
         assert_eq!(config.queryd.vectord_url.as_str(), "http://127.0.0.1:15/");
         assert_eq!(config.queryd.embedd_url.as_str(), "http://127.0.0.1:16/");
+        assert_eq!(config.vectord.catalogd_url.as_str(), "http://127.0.0.1:12/");
+        assert_eq!(config.vectord.embedd_url.as_str(), "http://127.0.0.1:16/");
         assert_eq!(config.gateway.embedd_url.as_str(), "http://127.0.0.1:16/");
         assert_eq!(config.embedd.queryd_url.as_str(), "http://127.0.0.1:14/");
         assert_eq!(peer_url("[::]:5".parse().unwrap()).unwrap().as_str(), "http://[::1]:5/");

@@ -76,6 +76,17 @@ impl Platform {
         text(&output.stdout)
     }
 
+    /// Standard output of a line as somebody would type it, which has to succeed.
+    pub(crate) fn shell(&self, line: &str) -> String {
+        let binary = std::path::Path::new(env!("CARGO_BIN_EXE_lakehouse"));
+        let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new("sh");
+        command.args(["-euc", line]).env("PATH", path).env("LAKEHOUSE_URL", &self.url);
+        let output = command.current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{line}: {} {}", output.status, text(&output.stderr));
+        text(&output.stdout)
+    }
+
     /// A command that is given something to read.
     pub(crate) fn fed(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.command(arguments);

@@ -24,6 +24,13 @@ fn it_starts_loads_the_sample_once_and_says_what_to_try() {
     let body = statement.split('\'').nth(3).unwrap();
     let sql = body.split('"').nth(3).unwrap();
     assert_eq!(platform.ok(&["sql", sql]).lines().next(), Some("state,count_star(),avg(hourly_pay)"));
+    let lines: Vec<&str> = told.lines().filter(|line| line.trim_start().starts_with("lakehouse ")).collect();
+    let [create, search, demo] = lines[..] else { panic!("{told}") };
+    let made = platform.shell(create);
+    assert!(made.starts_with("workers_idx: 300 items at version 1 of workers, all-MiniLM-L6-v2, 384 "), "{made}");
+    let found = platform.shell(search);
+    assert!(found.lines().count() == 6 && found.lines().nth(1).unwrap().contains("forklift"), "{found}");
+    assert_eq!(demo.trim(), format!("lakehouse demo --url {}", platform.url));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod faults;
 mod flights;
 mod foreign;
 mod local;
+mod log;
 mod openapi;
 mod platform;
 mod rpc;

@@ -117,7 +117,7 @@ fn searches_and_embeddings_are_told() {
         "SELECT * FROM vector_search('i', 'x') UNION ALL SELECT * FROM system.main.VECTOR_SEARCH('i', 'x', k := 10)";
     let [only] = &check(&gate, twice).unwrap().searches[..] else { panic!("one search in two places") };
     assert_eq!((&only.k, &only.filter), (&Argument::Int(10), &Argument::Null));
-    assert!(check(&gate, "SELECT 'x'.EMBED()").unwrap().embeds);
+    assert!(check(&gate, "SELECT ('x').EMBED()").unwrap().embeds);
     for bad in ["'i'", "'i', 'x', 3", "'i', 'x', m := 1", "i, 'x'", "'i', 'x' || 'y'", "'i', 'x', k := 1.5", "'i', 1"] {
         let error = check(&gate, &format!("SELECT * FROM vector_search({bad})")).unwrap_err();
         assert_eq!(error.code(), kit::Code::InvalidArgument, "{bad}: {error}");
