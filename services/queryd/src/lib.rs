@@ -30,6 +30,7 @@ mod http;
 pub mod meaning;
 mod metrics;
 mod rpc;
+mod s3_keys;
 mod service;
 
 use std::sync::{Arc, OnceLock};
@@ -48,6 +49,7 @@ use crate::executor::{Executor, ExecutorLimits};
 use crate::gate::Gate;
 use crate::meaning::{Meaning, Texts};
 use crate::metrics::Metrics;
+use crate::s3_keys::Keys;
 use crate::service::{Parts, Service};
 pub use config::{Config, S3Config};
 pub use error::Error;
@@ -108,7 +110,8 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     kit::server::run(service, listener, shutdown).await
 }
 
-/// Opens the engine once storaged has said where the datasets lie; until then statements are 503.
+/// Opens the engine once storaged has said where the datasets lie; until then statements are 503. Then keeps it in
+/// keys for S3, where the configuration has none.
 async fn open_engine(
     config: Config,
     locations: Locations,
@@ -133,13 +136,18 @@ async fn open_engine(
         piece_bytes: config.piece_bytes,
         pieces_max: config.pieces_max,
     };
-    let settings = config.engine(root);
+    let mut settings = config.engine(root);
+    let keys = if settings.lacks_keys() { Keys::find(&mut settings.s3, health.clone()).await } else { None };
     let idle_max = limits.concurrent_max;
     let opened = tokio::task::spawn_blocking(move || duckdb::DuckDb::open(&settings, idle_max, embedder)).await;
     match opened {
         Ok(Ok(engine)) => {
-            service.ready(Executor::new(Arc::new(engine), limits, metrics));
+            let engine = Arc::new(engine);
+            service.ready(Executor::new(engine.clone(), limits, metrics));
             health.set("engine", Status::Ok, duck::library_version());
+            if let Some(keys) = keys {
+                keys.renew(engine).await;
+            }
         }
         Ok(Err(error)) => {
             tracing::error!(%error, "the engine cannot be opened");

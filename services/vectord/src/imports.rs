@@ -9,14 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_array::{RecordBatch, UInt64Array};
-use arrow_buffer::Buffer;
-use arrow_ipc::reader::StreamDecoder;
-use kit::{Caller, Problem, ServiceError};
-use proto::v1::query_client::QueryClient;
-use proto::v1::{ExecuteRequest, ExecuteResponse};
+use kit::{Caller, ServiceError};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Error;
@@ -24,6 +19,7 @@ use crate::arrow;
 use crate::config::Config;
 use crate::index::now_ms;
 use crate::indexes::Indexes;
+use crate::queryd::{quoted, text};
 
 /// How long a full backlog of unindexed items is given before the next try.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(200);
@@ -112,7 +108,7 @@ impl Indexes {
     /// # Errors
     /// No such index; too many imports.
     pub(crate) fn import(&self, caller: &Caller, name: &str, asked: NewImport) -> Result<Import, Error> {
-        let index = self.to_write(caller, name)?.settings.name.to_string();
+        let index = self.to_fill(caller, name)?.settings.name.to_string();
         if !caller.may_read(&asked.dataset) {
             return Err(Error::Forbidden { name: asked.dataset, act: "read" });
         }
@@ -169,13 +165,15 @@ impl Indexes {
         // Never closed.
         let _running = running.acquire().await.map_err(|_| Error::WorkLost)?;
         self.imports_kept().update(id, |import| import.state = ImportState::Running);
-        let mut counted = self.query(format!("SELECT count(*)::UBIGINT FROM {}", quoted(&asked.dataset))).await?;
+        let timeout = self.config().import_timeout;
+        let count = format!("SELECT count(*)::UBIGINT FROM {}", quoted(&asked.dataset));
+        let mut counted = self.query(caller, count, timeout).await?;
         let counts = counted.next().await?.filter(|batch| batch.num_columns() == 1);
         let counts = counts.as_ref().and_then(|batch| batch.column(0).as_any().downcast_ref::<UInt64Array>());
         let total = counts.and_then(|counts| counts.iter().next().flatten());
         self.imports_kept().update(id, |import| import.rows_total = total);
         let rows_at_once = self.config().import_batch_items;
-        let mut answer = self.query(select(asked)).await?;
+        let mut answer = self.query(caller, select(asked), timeout).await?;
         while let Some(batch) = answer.next().await? {
             let mut from = 0;
             while from < batch.num_rows() {
@@ -209,45 +207,6 @@ impl Indexes {
             }
         }
     }
-
-    /// Runs a statement in queryd.
-    async fn query(&self, sql: String) -> Result<Answer, Error> {
-        let bytes_max = self.config().http.grpc_message_bytes_max();
-        let mut client = QueryClient::new(self.queryd()).max_decoding_message_size(bytes_max);
-        let timeout_ms = u64::try_from(self.config().import_timeout.as_millis()).ok();
-        let request = ExecuteRequest { sql, timeout_ms, ..ExecuteRequest::default() };
-        let pieces = client.execute(request).await.map_err(of_queryd)?.into_inner();
-        let stopping = self.stopping().clone();
-        Ok(Answer { pieces, decoder: StreamDecoder::new(), undecoded: Buffer::default(), stopping })
-    }
-}
-
-/// What queryd answers, batch by batch.
-struct Answer {
-    pieces: tonic::Streaming<ExecuteResponse>,
-    decoder: StreamDecoder,
-    undecoded: Buffer,
-    stopping: CancellationToken,
-}
-
-impl Answer {
-    async fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
-        loop {
-            while !self.undecoded.is_empty() {
-                let decoded = self.decoder.decode(&mut self.undecoded);
-                if let Some(batch) = decoded.map_err(|_| Error::Content("queryd's answer is no Arrow"))? {
-                    return Ok(Some(batch));
-                }
-            }
-            let piece = self.stopping.run_until_cancelled(self.pieces.message()).await.ok_or(Error::Stopping)?;
-            let Some(piece) = piece.map_err(of_queryd)? else { return Ok(None) };
-            self.undecoded = Buffer::from(piece.arrow_ipc);
-        }
-    }
-}
-
-fn of_queryd(status: tonic::Status) -> Error {
-    Error::Peer { what: "the query".into(), problem: Problem::from_status("queryd", status) }
 }
 
 /// The statement that gives an import its rows: `id`, `vector`, `metadata`.
@@ -265,16 +224,6 @@ fn select(asked: &NewImport) -> String {
         quoted(&asked.vector_column),
         quoted(&asked.dataset)
     )
-}
-
-/// As an identifier in SQL.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// As a text in SQL.
-fn text(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
 }
 
 #[cfg(test)]

@@ -21,21 +21,28 @@ mod arrow;
 mod batch;
 mod change;
 mod config;
+mod embedder;
 mod error;
 mod filter;
+mod follow;
 mod http;
 mod imports;
 mod index;
 mod indexes;
 mod item;
 mod log;
+mod mark;
 mod memory;
 mod metrics;
+mod model;
 mod name;
 mod pool;
+mod queryd;
 mod rpc;
 mod settings;
+mod source;
 mod store;
+mod template;
 
 pub use config::Config;
 pub(crate) use error::Error;
@@ -64,7 +71,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let tasks = TaskTracker::new();
     let http = config.http.clone();
     let (indexes, taken) = Indexes::new(config, metrics, health.clone(), stopping.clone(), tasks.clone())
-        .map_err(|error| ServeError::start("storaged_url or queryd_url", error))?;
+        .map_err(|error| ServeError::start("the URL of a peer", error))?;
     health.set("data folder", Status::Starting, "not looked at yet");
     let lock = indexes.load().await.map_err(|error| ServeError::start("data_dir", error))?;
     health.remove("data folder");

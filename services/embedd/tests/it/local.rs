@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::platform::{Platform, body, hash, length, vector};
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools/minilm"));
     assert!(folder.join("model.safetensors").exists(), "{} is not there: run ./just setup", folder.display());
     folder

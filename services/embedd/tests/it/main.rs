@@ -16,3 +16,4 @@ mod rpc;
 mod shared;
 mod upstream;
 mod warm;
+mod worker;

@@ -11,7 +11,7 @@ use super::embed::{Allowed, Embed};
 use super::explain;
 use super::scrub::{statement_error, stopped};
 use super::session::Session;
-use super::setup::{self, Settings};
+use super::setup::{self, S3, Settings};
 use crate::engine::{Embedder, Parameters, ResultColumn, Rows, Run, Snapshot, SqlEngine, Stop};
 use crate::error::Error;
 use crate::gate::{Explain, Statement};
@@ -42,6 +42,14 @@ impl DuckDb {
         database.connect()?.register("embed", 2, Arc::new(embed.clone()))?;
         let root = settings.root.clone();
         Ok(DuckDb(Arc::new(Shared { database, root, embed, idle: Mutex::default(), idle_max })))
+    }
+
+    /// From now on S3 is reached like this.
+    ///
+    /// # Errors
+    /// DuckDB's.
+    pub fn renew(&self, s3: &S3) -> Result<(), duck::Error> {
+        setup::set_secret(&self.0.database.connect()?, &self.0.root, s3)
     }
 }
 

@@ -8,6 +8,7 @@ use kit::Status;
 
 use super::{Indexes, State};
 use crate::Error;
+use crate::follow::follow;
 use crate::index::{INDEX_FILE, Index, IndexFile};
 use crate::name::IndexName;
 use crate::settings::Settings;
@@ -70,7 +71,8 @@ impl Indexes {
             Ok(index) => {
                 self.0.health.remove(&component(&name));
                 index.maintain();
-                self.swap(|names| drop(names.indexes.insert(name, State::Ready(index))));
+                self.swap(|names| drop(names.indexes.insert(name, State::Ready(index.clone()))));
+                follow(self, &index);
             }
             Err(error) => {
                 tracing::error!(index = %name, error = &error as &dyn std::error::Error, "index cannot be loaded");

@@ -1,0 +1,72 @@
+//! Rows of datasets, as queryd answers them.
+
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::StreamDecoder;
+use kit::{Caller, Problem};
+use proto::v1::query_client::QueryClient;
+use proto::v1::{ExecuteRequest, ExecuteResponse};
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+use crate::indexes::Indexes;
+
+impl Indexes {
+    /// Runs a statement in queryd, for `caller` and within `timeout`.
+    ///
+    /// # Errors
+    /// queryd's.
+    pub(crate) async fn query(&self, caller: &Caller, sql: String, timeout: Duration) -> Result<Answer, Error> {
+        let bytes_max = self.config().http.grpc_message_bytes_max();
+        let mut client = QueryClient::new(self.queryd()).max_decoding_message_size(bytes_max);
+        let timeout_ms = u64::try_from(timeout.as_millis()).ok();
+        let request = ExecuteRequest { sql, timeout_ms, ..ExecuteRequest::default() };
+        let pieces = client.execute(kit::grpc::request(request, caller, None)).await.map_err(of_queryd)?.into_inner();
+        let stopping = self.stopping().clone();
+        Ok(Answer { pieces, decoder: StreamDecoder::new(), undecoded: Buffer::default(), stopping })
+    }
+}
+
+/// What queryd answers, batch by batch.
+pub(crate) struct Answer {
+    pieces: tonic::Streaming<ExecuteResponse>,
+    decoder: StreamDecoder,
+    undecoded: Buffer,
+    stopping: CancellationToken,
+}
+
+impl Answer {
+    /// `None` behind the last one.
+    ///
+    /// # Errors
+    /// queryd's; the end of this service.
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
+        loop {
+            while !self.undecoded.is_empty() {
+                let decoded = self.decoder.decode(&mut self.undecoded);
+                if let Some(batch) = decoded.map_err(|_| Error::Content("queryd's answer is no Arrow"))? {
+                    return Ok(Some(batch));
+                }
+            }
+            let piece = self.stopping.run_until_cancelled(self.pieces.message()).await.ok_or(Error::Stopping)?;
+            let Some(piece) = piece.map_err(of_queryd)? else { return Ok(None) };
+            self.undecoded = Buffer::from(piece.arrow_ipc);
+        }
+    }
+}
+
+fn of_queryd(status: tonic::Status) -> Error {
+    Error::Peer { what: "the query".into(), problem: Problem::from_status("queryd", status) }
+}
+
+/// As an identifier in SQL.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// As a text in SQL.
+pub(crate) fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
