@@ -69,8 +69,12 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let storaged = kit::grpc::channel(&config.storaged_url).map_err(|e| ServeError::start("storaged_url", e))?;
     let vectord = kit::grpc::channel(&config.vectord_url).map_err(|e| ServeError::start("vectord_url", e))?;
     let embedd = kit::grpc::channel(&config.embedd_url).map_err(|e| ServeError::start("embedd_url", e))?;
-    std::fs::create_dir_all(&config.temp_dir).map_err(|e| ServeError::start("temp_dir", e))?;
-    let gate = Gate::new(config.gate_cache_bytes).map_err(|e| ServeError::start("the gate", e))?;
+    let (temp_dir, cache_bytes) = (config.temp_dir.clone(), config.gate_cache_bytes);
+    let opening = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&temp_dir).map_err(|e| ServeError::start("temp_dir", e))?;
+        Gate::new(cache_bytes).map_err(|e| ServeError::start("the gate", e))
+    });
+    let gate = opening.await.map_err(|e| ServeError::start("the gate", e))??;
 
     let bytes_max = config.peer_message_bytes_max;
     let known = Known::new(health.clone(), metrics.clone());

@@ -167,13 +167,13 @@ impl Indexes {
         self.imports_kept().update(id, |import| import.state = ImportState::Running);
         let timeout = self.config().import_timeout;
         let count = format!("SELECT count(*)::UBIGINT FROM {}", quoted(&asked.dataset));
-        let mut counted = self.query(caller, count, timeout).await?;
+        let mut counted = self.query(caller, count.into(), timeout).await?;
         let counts = counted.next().await?.filter(|batch| batch.num_columns() == 1);
         let counts = counts.as_ref().and_then(|batch| batch.column(0).as_any().downcast_ref::<UInt64Array>());
         let total = counts.and_then(|counts| counts.iter().next().flatten());
         self.imports_kept().update(id, |import| import.rows_total = total);
         let rows_at_once = self.config().import_batch_items;
-        let mut answer = self.query(caller, select(asked), timeout).await?;
+        let mut answer = self.query(caller, select(asked).into(), timeout).await?;
         while let Some(batch) = answer.next().await? {
             let mut from = 0;
             while from < batch.num_rows() {

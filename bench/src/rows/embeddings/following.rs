@@ -42,6 +42,8 @@ struct Info {
 #[derive(Deserialize)]
 struct Following {
     status: String,
+    /// None before it has any.
+    version: Option<u64>,
     #[serde(default)]
     reason: String,
 }
@@ -92,7 +94,7 @@ async fn follow(platform: &Platform, rows: usize) -> Result<f64> {
     while started.elapsed() < PATIENCE {
         let info: Info = serde_json::from_slice(&connection.fetch(get(&path())?).await?)?;
         match info.following.status.as_str() {
-            "current" => {
+            "current" if info.following.version.is_some() => {
                 let seconds = started.elapsed().as_secs_f64();
                 ensure!(info.count == rows, "the index has {} items", info.count);
                 return Ok(seconds);

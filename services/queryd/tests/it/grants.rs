@@ -129,7 +129,7 @@ async fn a_statement_of_no_caller_is_refused() {
             assert_eq!(refused["detail"], "x-lakehouse-caller states no caller", "{nobody:?}");
         }
         let mut call = tonic::Request::new(ExecuteRequest { sql: "SELECT 1".into(), ..ExecuteRequest::default() });
-        call.metadata_mut().insert(CALLER.as_str(), nobody.parse().unwrap());
+        call.metadata_mut().insert("x-lakehouse-caller", nobody.parse().unwrap());
         let refused = client.execute(call).await.unwrap_err();
         assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{nobody:?}: {refused:?}");
     }

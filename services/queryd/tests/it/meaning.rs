@@ -290,7 +290,8 @@ async fn a_client_that_leaves_ends_what_it_embeds() {
     let (mut upstream, _) = silent.accept().await.unwrap();
     asked.abort();
     // embedd lets go of its upstream when nobody waits: the connection ends.
-    let ended = tokio::io::copy(&mut upstream, &mut tokio::io::sink());
+    let mut nowhere = tokio::io::sink();
+    let ended = tokio::io::copy(&mut upstream, &mut nowhere);
     let _closed_or_reset = tokio::time::timeout(Duration::from_secs(10), ended).await.expect("still asking");
     until("no statement runs", || async {
         let metrics = lake.platform.get("metrics").await;

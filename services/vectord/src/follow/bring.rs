@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_array::RecordBatch;
 use futures::StreamExt;
 use kit::Caller;
 use tokio::sync::mpsc;
@@ -10,6 +11,7 @@ use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::batches::{RowBatch, Step};
+use super::follower::component;
 use super::rows::{self, Row};
 use super::statements::{Plan, Statements};
 use crate::Error;
@@ -18,6 +20,7 @@ use crate::index::{Change, Index};
 use crate::indexes::Indexes;
 use crate::item::{ItemId, Op};
 use crate::mark::Mark;
+use crate::queryd::{Answer, Statement};
 use crate::source::Source;
 
 /// How long others are given whose writes fill the queue, or to link what waits for it.
@@ -61,17 +64,13 @@ impl Bringing<'_> {
         Statements { source: self.source, text_chars_max, rows_max: config.follow_page_rows }
     }
 
-    /// The rows of a statement, as long as `take` wants more.
-    async fn query(&self, sql: String, mut take: impl FnMut(Row) -> bool) -> Result<(), Error> {
-        let mut answer = self.indexes.query(self.caller, sql, self.indexes.config().follow_timeout).await?;
-        while let Some(batch) = answer.next().await? {
-            for row in rows::rows(&batch)? {
-                if !take(row) {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
+    async fn query(&self, statement: Statement) -> Result<Answer, Error> {
+        self.indexes.query(self.caller, statement, self.indexes.config().follow_timeout).await
+    }
+
+    /// The one batch of an answer that has one row.
+    async fn one_row(&self, statement: Statement) -> Result<RecordBatch, Error> {
+        self.query(statement).await?.next().await?.ok_or(Error::Content("queryd's answer has no rows"))
     }
 
     /// Where it begins; on the disk, so that whoever asks is told of it.
@@ -84,10 +83,7 @@ impl Bringing<'_> {
         let rows_total = match plan {
             Plan::Whole { .. } => rows,
             Plan::Difference { base, target } => {
-                let sql = self.statements().count(base, target);
-                let mut counted = self.indexes.query(self.caller, sql, self.indexes.config().follow_timeout).await?;
-                let batch = counted.next().await?.ok_or(Error::Content("queryd's answer has no rows"))?;
-                rows::number(&batch, "rows")?
+                rows::number(&self.one_row(self.statements().count(base, target)).await?, "rows")?
             }
         };
         let mark = Mark { version: plan.base(), target: plan.target(), after: None, rows_total, rows_done: 0 };
@@ -97,9 +93,7 @@ impl Bringing<'_> {
 
     /// How many rows a version has, if each can be an item.
     async fn check(&self, version: u64) -> Result<u64, Error> {
-        let sql = self.statements().check(version, ItemId::BYTES_MAX);
-        let mut answer = self.indexes.query(self.caller, sql, self.indexes.config().follow_timeout).await?;
-        let batch = answer.next().await?.ok_or(Error::Content("queryd's answer has no rows"))?;
+        let batch = self.one_row(self.statements().check(version)).await?;
         let column = &self.source.id_column;
         let bad = |what| Err(Error::BadRows { dataset: self.source.dataset.clone(), version, what });
         let nameless = rows::number(&batch, "nameless")?;
@@ -116,46 +110,51 @@ impl Bringing<'_> {
         rows::number(&batch, "rows")
     }
 
-    /// Three stages, each of which waits for the next one when that is slow.
+    /// Three stages, each of which waits for the next one when that is slow. One that fails ends those before
+    /// it; those behind it end what they have, so that no vector is made in vain.
     async fn bring(&self, plan: Plan, begun: Mark) -> Result<Mark, Error> {
         let (read, to_embed) = mpsc::channel(BATCHES_AHEAD);
-        let (embedded, mut to_apply) = mpsc::channel::<Step>(1);
+        let (embedded, to_apply) = mpsc::channel(1);
         let reading = self.read(plan, begun.after.clone(), read);
-        let embedding = async {
-            let steps = ReceiverStream::new(to_embed).map(|batch| self.embed(batch));
-            let mut steps = std::pin::pin!(steps.buffered(BATCHES_EMBEDDED));
-            while let Some(step) = steps.next().await {
-                if embedded.send(step?).await.is_err() {
-                    break;
-                }
+        let embedding = self.embed_all(to_embed, embedded);
+        let (read, embedded, applied) = futures::join!(reading, embedding, self.apply_all(to_apply, begun));
+        read.and(embedded).and(applied)
+    }
+
+    async fn embed_all(&self, from: mpsc::Receiver<RowBatch>, to: mpsc::Sender<Step>) -> Result<(), Error> {
+        let steps = ReceiverStream::new(from).map(|batch| self.embed(batch));
+        let mut steps = std::pin::pin!(steps.buffered(BATCHES_EMBEDDED));
+        while let Some(step) = steps.next().await {
+            if to.send(step?).await.is_err() {
+                break;
             }
-            drop(embedded);
-            Ok(())
-        };
-        let applying = async {
-            let mut mark = begun;
-            while let Some(Step { ops, last, rows }) = to_apply.recv().await {
-                mark = Mark { after: last, rows_done: mark.rows_done + rows, ..mark };
-                self.apply(ops, mark.clone()).await?;
-            }
-            Ok(mark)
-        };
-        let ((), (), mark) = futures::try_join!(reading, embedding, applying)?;
+        }
+        Ok(())
+    }
+
+    async fn apply_all(&self, mut from: mpsc::Receiver<Step>, begun: Mark) -> Result<Mark, Error> {
+        let mut mark = begun;
+        while let Some(Step { ops, last, rows }) = from.recv().await {
+            mark = Mark { after: last, rows_done: mark.rows_done + rows, ..mark };
+            self.apply(ops, mark.clone()).await?;
+        }
         Ok(mark)
     }
 
     async fn read(&self, plan: Plan, mut after: Option<ItemId>, to: mpsc::Sender<RowBatch>) -> Result<(), Error> {
         let config = self.indexes.config();
         loop {
-            let sql = self.statements().page(plan, after.as_ref().map(ItemId::as_str));
+            let mut answer = self.query(self.statements().page(plan, after.as_ref())).await?;
             let (mut page, mut bytes) = (Vec::new(), 0);
             // Held whole: embedd may take longer over it than a statement may run.
-            self.query(sql, |row| {
-                bytes += row.bytes();
-                page.push(row);
-                bytes < config.follow_page_bytes
-            })
-            .await?;
+            while bytes < config.follow_page_bytes
+                && let Some(batch) = answer.next().await?
+            {
+                let rows = rows::rows(&batch)?;
+                bytes += rows.iter().map(Row::bytes).sum::<usize>();
+                page.extend(rows);
+            }
+            drop(answer);
             let is_last = page.len() < config.follow_page_rows && bytes < config.follow_page_bytes;
             after = page.last().map(|row| row.id.clone()).or(after);
             for batch in RowBatch::cut(page, self.batch_rows, config.follow_batch_bytes) {
@@ -187,6 +186,7 @@ impl Bringing<'_> {
                 Ok(applied) => {
                     self.indexes.metrics().applied(applied);
                     self.indexes.metrics().follows(self.index);
+                    self.indexes.health().remove(&component(self.index.settings.name.as_str()));
                     return Ok(());
                 }
             }
@@ -201,8 +201,7 @@ impl Bringing<'_> {
         let index = self.index.clone();
         let mut held = self.indexes.maintenance().run(move || all_ids(&index)).await?.into_iter().peekable();
         let mut stale = Vec::new();
-        let sql = self.statements().ids(target);
-        let mut answer = self.indexes.query(self.caller, sql, self.indexes.config().follow_timeout).await?;
+        let mut answer = self.query(self.statements().ids(target)).await?;
         while let Some(batch) = answer.next().await? {
             for id in rows::ids(&batch)? {
                 while let Some(before) = held.next_if(|held| held.as_str() < id.as_str()) {

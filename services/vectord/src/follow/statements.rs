@@ -1,6 +1,9 @@
 //! What is asked of queryd.
 
-use crate::queryd::{quoted, text};
+use serde_json::json;
+
+use crate::item::ItemId;
+use crate::queryd::{Statement, quoted, text};
 use crate::source::Source;
 
 /// What is to be brought in.
@@ -40,49 +43,56 @@ pub(super) struct Statements<'a> {
 impl Statements<'_> {
     /// One row: `rows`, of them without an id (`nameless`), an id that comes `twice`, and one that is too `odd`
     /// to be one of an item.
-    pub(super) fn check(&self, version: u64, id_bytes_max: usize) -> String {
-        format!(
+    pub(super) fn check(&self, version: u64) -> Statement {
+        let sql = format!(
             "WITH ids AS (SELECT {}::VARCHAR AS id, count(*) AS rows FROM {} GROUP BY 1) \
              SELECT coalesce(sum(rows), 0)::UBIGINT AS rows, \
              coalesce(sum(rows) FILTER (WHERE id IS NULL), 0)::UBIGINT AS nameless, \
              min(id) FILTER (WHERE rows > 1) AS twice, \
-             min(id) FILTER (WHERE strlen(id) NOT BETWEEN 1 AND {id_bytes_max}) AS odd FROM ids",
+             min(id) FILTER (WHERE strlen(id) NOT BETWEEN 1 AND {}) AS odd FROM ids",
             quoted(&self.source.id_column),
-            self.dataset(version)
-        )
+            self.dataset(version),
+            ItemId::BYTES_MAX
+        );
+        sql.into()
     }
 
     /// Of a difference, one row: `rows`.
-    pub(super) fn count(&self, base: u64, target: u64) -> String {
-        format!("{} SELECT count(*)::UBIGINT AS rows FROM differing", self.differing(base, target, None))
+    pub(super) fn count(&self, base: u64, target: u64) -> Statement {
+        let differing = self.differing(base, target, false);
+        format!("{differing} SELECT count(*)::UBIGINT AS rows FROM differing").into()
     }
 
     /// The next rows behind `after`, in the order of their ids: `id`; whether it is `gone`; `text` and
     /// `metadata`, NULL where they are what they were.
-    pub(super) fn page(&self, plan: Plan, after: Option<&str>) -> String {
-        let rows_max = self.rows_max;
-        match plan {
+    pub(super) fn page(&self, plan: Plan, after: Option<&ItemId>) -> Statement {
+        let (rows_max, goes_on) = (self.rows_max, after.is_some());
+        let sql = match plan {
             Plan::Whole { target } => format!(
                 "SELECT id, false AS gone, text, metadata FROM ({}) ORDER BY id LIMIT {rows_max}",
-                self.rows(target, after)
+                self.rows(target, goes_on)
             ),
             Plan::Difference { base, target } => format!(
                 "{} SELECT id, gone, text, metadata FROM differing ORDER BY id LIMIT {rows_max}",
-                self.differing(base, target, after)
+                self.differing(base, target, goes_on)
             ),
-        }
+        };
+        let params_json = after.map(|after| json!({ "after": after.as_str() }).to_string()).unwrap_or_default();
+        Statement { sql, params_json }
     }
 
     /// Every `id`, in order.
-    pub(super) fn ids(&self, version: u64) -> String {
-        format!("SELECT {}::VARCHAR AS id FROM {} ORDER BY 1", quoted(&self.source.id_column), self.dataset(version))
+    pub(super) fn ids(&self, version: u64) -> Statement {
+        let (id, dataset) = (quoted(&self.source.id_column), self.dataset(version));
+        format!("SELECT {id}::VARCHAR AS id FROM {dataset} ORDER BY 1").into()
     }
 
     fn dataset(&self, version: u64) -> String {
         format!("dataset_at({}, {version})", text(&self.source.dataset))
     }
 
-    fn rows(&self, version: u64, after: Option<&str>) -> String {
+    /// Those behind `$after` alone, where it `goes_on`.
+    fn rows(&self, version: u64, goes_on: bool) -> String {
         let id = quoted(&self.source.id_column);
         let columns = &self.source.metadata_columns;
         let pairs = columns.iter().map(|column| format!("{}, {}", text(column), quoted(column)));
@@ -91,7 +101,7 @@ impl Statements<'_> {
             [] => "NULL::VARCHAR".to_owned(),
             _ => format!("json_object({})::VARCHAR", pairs.collect::<Vec<_>>().join(", ")),
         };
-        let behind = after.map(|after| format!(" WHERE {id}::VARCHAR > {}", text(after))).unwrap_or_default();
+        let behind = if goes_on { format!(" WHERE {id}::VARCHAR > $after") } else { String::new() };
         format!(
             "SELECT {id}::VARCHAR AS id, left({}, {}) AS text, {metadata} AS metadata FROM {}{behind}",
             self.source.text.to_sql(),
@@ -100,7 +110,7 @@ impl Statements<'_> {
         )
     }
 
-    fn differing(&self, base: u64, target: u64, after: Option<&str>) -> String {
+    fn differing(&self, base: u64, target: u64, goes_on: bool) -> String {
         format!(
             "WITH old AS ({}), new AS ({}), differing AS (\
              SELECT coalesce(new.id, old.id) AS id, new.id IS NULL AS gone, \
@@ -109,8 +119,8 @@ impl Statements<'_> {
              FROM new FULL OUTER JOIN old ON new.id = old.id \
              WHERE new.id IS NULL OR old.id IS NULL OR old.text IS DISTINCT FROM new.text \
              OR old.metadata IS DISTINCT FROM new.metadata)",
-            self.rows(base, after),
-            self.rows(target, after)
+            self.rows(base, goes_on),
+            self.rows(target, goes_on)
         )
     }
 }
@@ -130,14 +140,16 @@ mod tests {
             tenant: "local".into(),
         };
         let statements = Statements { source: &source, text_chars_max: 9, rows_max: 5 };
+        let page = statements.page(Plan::Whole { target: 3 }, Some(&ItemId::parse("'\"\0".into()).unwrap()));
+        assert_eq!(page.params_json, r#"{"after":"'\"\u0000"}"#);
         assert_eq!(
-            statements.page(Plan::Whole { target: 3 }, Some("'; --")),
+            page.sql,
             "SELECT id, false AS gone, text, metadata FROM (SELECT \"id\"\" FROM secrets --\"::VARCHAR AS id, \
              left(concat(\"a'b\"::VARCHAR), 9) AS text, json_object('it''s', \"it's\")::VARCHAR AS metadata \
-             FROM dataset_at('crew', 3) WHERE \"id\"\" FROM secrets --\"::VARCHAR > '''; --') ORDER BY id LIMIT 5"
+             FROM dataset_at('crew', 3) WHERE \"id\"\" FROM secrets --\"::VARCHAR > $after) ORDER BY id LIMIT 5"
         );
         assert_eq!(
-            statements.ids(3),
+            statements.ids(3).sql,
             "SELECT \"id\"\" FROM secrets --\"::VARCHAR AS id FROM dataset_at('crew', 3) ORDER BY 1"
         );
     }

@@ -1,6 +1,7 @@
 //! Following over the end of the process, whichever way it ends.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -115,8 +116,9 @@ async fn a_build_goes_on_where_kill_9_ended_it() {
 async fn after_versions_that_were_missed_the_newest_is_taken_whole() {
     let lake = Lake::with(|config| {
         config.versions_kept = 1;
-        config.gc_every = std::time::Duration::from_millis(20);
-        config.gc_grace = std::time::Duration::ZERO;
+        config.gc_every = Duration::from_millis(100);
+        // Longer than an ingest takes, whose objects nothing names before its end.
+        config.gc_grace = Duration::from_secs(5);
     })
     .await;
     let data = tempdir().unwrap();

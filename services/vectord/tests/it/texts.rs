@@ -113,7 +113,7 @@ async fn what_is_wrong_with_a_text_is_named_and_nothing_is_added() {
     };
     for (index, item, told) in [
         ("crew", json!({ "id": "b", "text": "x".repeat(21) }), "items[1].text: 21 bytes exceed 20 (text_bytes_max)"),
-        ("crew", json!({ "id": "b", "text": "x", "vector": [1; 8] }), "items[1]: both a vector and a text"),
+        ("crew", json!({ "id": "b", "text": "x", "vector": vec![1; 8] }), "items[1]: both a vector and a text"),
         ("crew", json!({ "id": "b" }), "items[1]: neither a vector nor a text nor metadata"),
         ("crew", json!({ "id": "a", "text": "x" }), "items[1].id: \"a\" is in this batch already"),
         (
@@ -148,7 +148,7 @@ async fn without_embedd_texts_are_refused_and_all_else_goes_on() {
     platform.done("index/crew/add", crew()).await;
     embedder.stop().await;
     let told = "the model hash: embedd: The service is not available";
-    let mixed = json!({ "items": [{ "id": "d", "vector": [1; DIMENSION] }, { "id": "e", "text": "x" }] });
+    let mixed = json!({ "items": [{ "id": "d", "vector": vec![1; DIMENSION] }, { "id": "e", "text": "x" }] });
     assert_eq!(platform.refused("index/crew/add", mixed, 503).await, told);
     assert_eq!(platform.refused("index/crew/search", json!({ "text": "x" }), 503).await, told);
     assert_eq!(platform.refused("index", json!({ "name": "next", "model": "hash" }), 503).await, told);

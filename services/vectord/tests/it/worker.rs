@@ -26,7 +26,7 @@ async fn indexes_leave_the_worker_free() {
         let asked = json!({ "vector": vector(n), "k": 10, "filter": { "even": n % 2 == 0 } });
         platform.done("index/crew/search", asked).await;
     }
-    let many: Vec<_> = (0..200).map(vector).collect();
+    let many: Vec<_> = (0..100).map(vector).collect();
     platform.done("index/crew/search", json!({ "vectors": many, "k": 100, "exact": true, "with_vector": true })).await;
     platform.done("index/crew/scroll", json!({ "limit": 1_000, "with_vector": true })).await;
     platform.done("index/crew/count", json!({ "filter": { "n": { "$gte": 100 } } })).await;
