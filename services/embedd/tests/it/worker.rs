@@ -25,5 +25,5 @@ async fn models_leave_the_worker_free() {
     platform.done("v1/embeddings", json!({ "input": texts(500, 20), "model": "hash" })).await;
     platform.done("v1/embed/tokenize", json!({ "texts": texts(500, 60) })).await;
     platform.stats().await;
-    platform.embedd.held().assert_short();
+    platform.embedd.held().await.assert_short();
 }

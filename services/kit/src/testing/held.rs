@@ -20,6 +20,7 @@ pub struct Held {
 const TURN_MAX: Duration = Duration::from_millis(50);
 /// For locks that are held for a moment, those of the process's memory among them, over all of a test.
 const WAITING_MAX: Duration = Duration::from_millis(250);
+const POLL_EVERY: Duration = Duration::from_millis(1);
 
 impl Held {
     /// # Panics
@@ -36,12 +37,19 @@ pub(super) struct Record(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
+    turns: AtomicU64,
     longest_ns: AtomicU64,
     waiting_ns: AtomicU64,
 }
 
 impl Record {
-    pub(super) fn held(&self) -> Held {
+    /// Up to now: what was answered already may have been held by a turn that has not ended.
+    pub(super) async fn held(&self) -> Held {
+        let turns = || self.0.turns.load(Ordering::Acquire);
+        let begun = turns();
+        while turns() < begun + 2 {
+            tokio::time::sleep(POLL_EVERY).await;
+        }
         let of = |ns: &AtomicU64| Duration::from_nanos(ns.load(Ordering::Relaxed));
         Held { longest: of(&self.0.longest_ns), waiting: of(&self.0.waiting_ns) }
     }
@@ -60,6 +68,7 @@ impl Record {
             let waiting = since(begun).saturating_sub(went_on);
             self.0.longest_ns.fetch_max(turn.as_nanos() as u64, Ordering::Relaxed);
             self.0.waiting_ns.store(waiting.as_nanos() as u64, Ordering::Relaxed);
+            self.0.turns.fetch_add(1, Ordering::Release);
             last = now;
         }
     }
