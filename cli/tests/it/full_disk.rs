@@ -83,7 +83,8 @@ fn a_full_disk_is_507_leaves_nothing_and_stops_nothing_else() {
     };
     let long = put(&platform, "long", &vec![7; 12 * MIB]);
     assert!(long.starts_with("HTTP/1.1 507 ") && long.contains("insufficient_storage"), "{long}");
-    assert!(put(&platform, "short", b"fits").starts_with("HTTP/1.1 200 "), "the long one left nothing");
+    let short = put(&platform, "short", b"fits");
+    assert!(short.starts_with("HTTP/1.1 20"), "the long one left nothing: {short}");
 
     let spooled = platform.write("spooled.csv", &"some,text\n".repeat(3 * MIB));
     refused(&["ingest", &spooled], "until it is read");

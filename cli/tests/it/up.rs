@@ -111,14 +111,21 @@ fn log_lines_have_the_ids_that_a_request_came_with() {
             ["--set", "telemetry.filter=kit=debug,gateway=debug", "--set", &format!("telemetry.format={format}")];
         let mut command = up(&folder, &settings);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut ready = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let reading = std::thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).unwrap();
+            log
+        });
+        let (mut stdout, mut ready) = (BufReader::new(child.stdout.take().unwrap()), String::new());
+        stdout.read_line(&mut ready).unwrap();
         let mut stream = TcpStream::connect(ready.trim().strip_prefix("ready http://").unwrap()).unwrap();
         stream.write_all(HEAD.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         child.kill().unwrap();
-        let log = text(&child.wait_with_output().unwrap().stderr);
+        child.wait().unwrap();
+        let log = reading.join().unwrap();
         let answered = log.lines().filter(|line| line.contains("answered") && line.contains("/v1/storage"));
         let answered: Vec<_> = answered.collect();
         assert_eq!(answered.len(), 2, "{format}: {log}");

@@ -76,8 +76,8 @@ impl TestServer {
     /// # Panics
     /// Where it is not.
     #[allow(clippy::expect_used, reason = "a test wants to know")]
-    pub fn held(&self) -> Held {
-        self.record.as_ref().expect("a watched server").held()
+    pub async fn held(&self) -> Held {
+        self.record.as_ref().expect("a watched server").held().await
     }
 
     /// `http://127.0.0.1:PORT/`

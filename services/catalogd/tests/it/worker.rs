@@ -50,5 +50,5 @@ async fn footers_and_manifests_leave_the_worker_free() {
     assert_eq!(versions["versions"].as_array().unwrap().len(), 4, "{versions}");
     assert_eq!(catalogd.dataset("before_0?version=1").await["version"], 1);
     assert_eq!(catalogd.delete("v1/catalog/datasets/after_0").await.status(), 204);
-    catalogd.server.held().assert_short();
+    catalogd.server.held().await.assert_short();
 }

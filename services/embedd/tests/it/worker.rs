@@ -1,16 +1,19 @@
 //! That no task holds a worker: what computes or waits is on a pool.
 
+use embedd::{Config, ModelConfig};
 use kit::testing::TestServer;
 use serde_json::json;
 
+use crate::local::folder;
 use crate::platform::{Platform, hash};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn models_leave_the_worker_free() {
     let mut platform = Platform::start().await;
     // MiniLM, and a model whose vectors take longer to write than to make.
-    let mut config = embedd::Config { model_dir: crate::local::folder(), ..embedd::Config::default() };
-    config.models.insert("hash".into(), hash(384));
+    let mut config = Config::default();
+    let minilm = ModelConfig { path: folder(), ..ModelConfig::default() };
+    config.models = [(config.model.clone(), minilm), ("hash".to_owned(), hash(384))].into();
     platform.embedd = TestServer::watched(|listener, shutdown| embedd::serve(config, listener, shutdown)).await;
     let texts = |count: usize, words: usize| -> Vec<String> {
         (0..count).map(|n| format!("{n} {}", "forklift driver ".repeat(words))).collect()
@@ -22,5 +25,5 @@ async fn models_leave_the_worker_free() {
     platform.done("v1/embeddings", json!({ "input": texts(500, 20), "model": "hash" })).await;
     platform.done("v1/embed/tokenize", json!({ "texts": texts(500, 60) })).await;
     platform.stats().await;
-    platform.embedd.held().assert_short();
+    platform.embedd.held().await.assert_short();
 }

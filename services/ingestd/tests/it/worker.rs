@@ -24,5 +24,5 @@ async fn files_leave_the_worker_free() {
     platform.ingest("lines?format=ndjson", lines).await.expect(201);
     let late = format!("{rows}x,name,1\n");
     platform.ingest("late?types=id:BIGINT", late).await.refused(400, "invalid_argument");
-    platform.ingestd.held().assert_short();
+    platform.ingestd.held().await.assert_short();
 }

@@ -18,8 +18,9 @@ pub struct Held {
 
 /// Longer than any turn that only passes things on, shorter than a statement, a model, a file or a wait for a disk.
 const TURN_MAX: Duration = Duration::from_millis(50);
-/// For locks that are held for a moment, over all of a test.
-const WAITING_MAX: Duration = Duration::from_millis(50);
+/// For locks that are held for a moment, those of the process's memory among them, over all of a test.
+const WAITING_MAX: Duration = Duration::from_millis(250);
+const POLL_EVERY: Duration = Duration::from_millis(1);
 
 impl Held {
     /// # Panics
@@ -36,12 +37,19 @@ pub(super) struct Record(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
+    turns: AtomicU64,
     longest_ns: AtomicU64,
     waiting_ns: AtomicU64,
 }
 
 impl Record {
-    pub(super) fn held(&self) -> Held {
+    /// Up to now: what was answered already may have been held by a turn that has not ended.
+    pub(super) async fn held(&self) -> Held {
+        let turns = || self.0.turns.load(Ordering::Acquire);
+        let begun = turns();
+        while turns() < begun + 2 {
+            tokio::time::sleep(POLL_EVERY).await;
+        }
         let of = |ns: &AtomicU64| Duration::from_nanos(ns.load(Ordering::Relaxed));
         Held { longest: of(&self.0.longest_ns), waiting: of(&self.0.waiting_ns) }
     }
@@ -54,10 +62,13 @@ impl Record {
         loop {
             tokio::task::yield_now().await;
             let now = clock.read();
-            let turn = (now.at - last.at).saturating_sub(now.ready - last.ready);
-            let waiting = (now.at - begun.at).saturating_sub(now.ready - begun.ready + now.running - begun.running);
+            let since = |earlier: Reading| now.from - earlier.to;
+            let turn = since(last).saturating_sub(now.ready - last.ready);
+            let went_on = now.ready - begun.ready + now.running - begun.running;
+            let waiting = since(begun).saturating_sub(went_on);
             self.0.longest_ns.fetch_max(turn.as_nanos() as u64, Ordering::Relaxed);
             self.0.waiting_ns.store(waiting.as_nanos() as u64, Ordering::Relaxed);
+            self.0.turns.fetch_add(1, Ordering::Release);
             last = now;
         }
     }
@@ -68,7 +79,9 @@ struct Clock(File);
 
 #[derive(Clone, Copy)]
 struct Reading {
-    at: Instant,
+    // The thread may be put aside while it reads: what passes then belongs to no turn.
+    from: Instant,
+    to: Instant,
     /// Brought up to date every few milliseconds only.
     running: Duration,
     /// Without a processor.
@@ -83,11 +96,11 @@ impl Clock {
 
     #[allow(clippy::expect_used, reason = "a test that cannot measure has nothing better to do")]
     fn read(&self) -> Reading {
-        let mut text = [0; 96];
+        let (from, mut text) = (Instant::now(), [0; 96]);
         let bytes = self.0.read_at(&mut text, 0).expect("a file of the kernel");
         let text = std::str::from_utf8(&text[..bytes]).expect("numbers");
         let mut counts = text.split_whitespace().map(|count| Duration::from_nanos(count.parse().expect("a number")));
         let mut count = || counts.next().expect("as many as the kernel documents");
-        Reading { at: Instant::now(), running: count(), ready: count() }
+        Reading { running: count(), ready: count(), from, to: Instant::now() }
     }
 }

@@ -40,7 +40,7 @@ async fn held_by(path: &str) -> Held {
     })
     .await;
     assert_eq!(send(server.address(), "GET", path, &[], "").await.status, 200, "{path}");
-    let held = server.held();
+    let held = server.held().await;
     server.stop().await;
     held
 }

@@ -34,5 +34,5 @@ async fn statements_leave_the_worker_free() {
     let slow = json!({ "sql": "SELECT sum(hash(range)) FROM range(100000000000)", "timeout_ms": 300 });
     assert_eq!(platform.ask(slow).await.0, 504);
     platform.schema().await;
-    platform.queryd.held().assert_short();
+    platform.queryd.held().await.assert_short();
 }

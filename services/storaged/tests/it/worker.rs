@@ -34,5 +34,5 @@ async fn file_operations_leave_the_worker_free() {
     for key in ["long/a", "long/b"] {
         assert!(storage.request(Method::DELETE, key).send().await.unwrap().status().is_success());
     }
-    storage.server.held().assert_short();
+    storage.server.held().await.assert_short();
 }

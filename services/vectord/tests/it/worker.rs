@@ -33,5 +33,5 @@ async fn indexes_leave_the_worker_free() {
     platform.done("index/crew/snapshot", json!({})).await;
     platform.done("index/crew/delete", json!({ "filter": { "even": true } })).await;
     platform.done("index/crew/compact", json!({})).await;
-    platform.vectord.held().assert_short();
+    platform.vectord.held().await.assert_short();
 }
