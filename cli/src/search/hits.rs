@@ -110,8 +110,8 @@ mod tests {
     fn a_table_shows_what_all_results_have() {
         let table = found().table(None).render(None);
         let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(lines[0], "rank   score  id  home              note     pay  role");
-        assert_eq!(lines[2], "   1  0.7312  7   NULL              a, \"b\"  31.5  welder");
+        assert_eq!(lines[0], "rank   score  id  home             note     pay  role");
+        assert_eq!(lines[2], "   1  0.7312  7   NULL             a, \"b\"  31.5  welder");
         assert_eq!(lines[3], "   2  0.5000  9   {\"city\":\"Gary\"}          NULL  NULL");
     }
 
