@@ -115,6 +115,7 @@ impl PlatformConfig {
             ("queryd.catalogd_url", &mut self.queryd.catalogd_url, &catalogd),
             ("vectord.storaged_url", &mut self.vectord.storaged_url, &storaged),
             ("vectord.queryd_url", &mut self.vectord.queryd_url, &queryd),
+            ("vectord.catalogd_url", &mut self.vectord.catalogd_url, &catalogd),
             ("embedd.queryd_url", &mut self.embedd.queryd_url, &queryd),
         ];
         for (key, url, bound) in peers {
@@ -174,6 +175,7 @@ mod tests {
         assert_eq!(config.queryd.catalogd_url.as_str(), "http://catalog:1/");
         assert_eq!(config.gateway.vectord_url.as_str(), "http://127.0.0.1:15/");
         assert_eq!(config.vectord.queryd_url.as_str(), "http://127.0.0.1:14/");
+        assert_eq!(config.vectord.catalogd_url.as_str(), "http://127.0.0.1:12/");
         assert_eq!(config.gateway.embedd_url.as_str(), "http://127.0.0.1:16/");
         assert_eq!(config.embedd.queryd_url.as_str(), "http://127.0.0.1:14/");
         assert_eq!(peer_url("[::]:5".parse().unwrap()).unwrap().as_str(), "http://[::1]:5/");

@@ -33,6 +33,8 @@ pub struct Config {
     pub storage_timeout: Duration,
     /// queryd: datasets are imported through it.
     pub queryd_url: Url,
+    /// catalogd: it knows the versions of datasets that are imported.
+    pub catalogd_url: Url,
     /// Of new indexes where the caller names none: `lake` or `hnsw_rs`.
     pub engine: EngineKind,
     /// Indexes at most; more are 413.
@@ -81,7 +83,8 @@ pub struct Config {
     pub snapshots_kept: usize,
     /// Paths of metadata that are indexed for filters, per index; the longest unused go first.
     pub filter_paths_max: usize,
-    /// Memory of one index's indexed paths; filters on paths beyond it look at every item.
+    /// Memory of one index's indexed paths; filters on paths beyond it look at every item. As much again while a
+    /// path is being indexed.
     pub filter_index_bytes_max: usize,
     /// Entries of a list or scroll where the caller names no limit.
     pub list_limit_default: usize,
@@ -89,11 +92,13 @@ pub struct Config {
     pub list_limit_max: usize,
     /// Imports that run at once; others wait.
     pub imports_at_once_max: usize,
-    /// Imports remembered, running and ended; the oldest ended go first, and more running are 503.
+    /// Imports remembered, running and ended, after a restart too; the oldest ended go first, and more running
+    /// are 503.
     pub imports_max: usize,
     /// Items written at once by an import.
     pub import_batch_items: usize,
-    /// One import's query: at most `queryd.timeout_max`.
+    /// One import's query: at most `queryd.timeout_max`. Also, how long one that goes on after a restart waits for
+    /// its peers.
     #[serde(with = "humantime_serde")]
     pub import_timeout: Duration,
 }
@@ -109,6 +114,7 @@ impl Default for Config {
             storage_snapshots: true,
             storage_timeout: Duration::from_secs(600),
             queryd_url: loopback_url(3214),
+            catalogd_url: loopback_url(3212),
             engine: EngineKind::default(),
             indexes_max: 1_000,
             aliases_max: 1_000,

@@ -62,6 +62,7 @@ struct Inner {
     storage: Option<Storage>,
     imports: Imports,
     queryd: PeerChannel,
+    catalogd: PeerChannel,
     /// Bodies of adds that are read and checked.
     batches: Pool,
 }
@@ -92,6 +93,7 @@ impl Indexes {
         let config = Arc::new(config);
         let storage = if config.storage_snapshots { Some(Storage::connect(&config)?) } else { None };
         let queryd = kit::grpc::channel(&config.queryd_url)?;
+        let catalogd = kit::grpc::channel(&config.catalogd_url)?;
         let searches = Pool::new(
             Config::threads(config.search_threads, 1),
             config.searches_waiting_max,
@@ -121,6 +123,7 @@ impl Indexes {
             storage,
             imports,
             queryd,
+            catalogd,
             batches,
         }));
         Ok((indexes, taken))
@@ -141,6 +144,10 @@ impl Indexes {
 
     pub(crate) fn queryd(&self) -> PeerChannel {
         self.0.queryd.clone()
+    }
+
+    pub(crate) fn catalogd(&self) -> PeerChannel {
+        self.0.catalogd.clone()
     }
 
     pub(crate) fn stopping(&self) -> &CancellationToken {
@@ -307,6 +314,7 @@ impl Indexes {
         }
         self.0.health.remove(&load::component(&name));
         self.0.shared.metrics.forget(name.as_str());
+        self.0.imports.forget_index(name.as_str());
         let dangling = |names: &mut Names| {
             names.indexes.remove(&name);
             names.aliases.retain(|_, index| *index != name);

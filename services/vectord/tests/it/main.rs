@@ -8,6 +8,7 @@ mod bodies;
 mod concurrency;
 mod crash;
 mod filters;
+mod imports;
 mod indexes;
 mod items;
 mod limits;
