@@ -42,6 +42,7 @@ use table::Table;
 
 /// Vectors linked between two looks whether there is something else to do.
 const INDEX_AT_ONCE: usize = 2_048;
+
 /// See the module.
 pub(crate) struct MemoryStore {
     settings: Settings,

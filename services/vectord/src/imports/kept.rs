@@ -142,11 +142,25 @@ pub(crate) fn read(folder: &Path, index: &str) -> Vec<Import> {
 impl Indexes {
     /// Puts an index's imports, as they stand now, on the disk.
     pub(super) async fn keep_imports(&self, index: &Arc<Index>) -> Result<(), Error> {
+        self.keep(index, None).await
+    }
+
+    /// As they stand now, but for one, which is as given.
+    pub(super) async fn keep_imports_with(&self, index: &Arc<Index>, import: Import) -> Result<(), Error> {
+        self.keep(index, Some(import)).await
+    }
+
+    async fn keep(&self, index: &Arc<Index>, other: Option<Import>) -> Result<(), Error> {
         let name = index.settings.name.to_string();
         let indexes = self.clone();
         let json = move || {
             let mut imports = indexes.imports_kept().of(&name);
             imports.reverse();
+            if let Some(other) = other
+                && let Some(place) = imports.iter_mut().find(|import| import.id == other.id)
+            {
+                *place = other;
+            }
             let file = File { version: VERSION, imports: imports.into_iter().map(Kept::from).collect() };
             serde_json::to_vec(&file).map_err(|_| Error::Content("its imports are no JSON"))
         };

@@ -39,26 +39,27 @@ impl Indexes {
                 break Err(Error::Stopping);
             }
         };
-        // Peers may be gone before this service is.
+        let Some(mut import) = self.imports_kept().get(id) else { return };
+        let name = index.settings.name.as_str();
+        // Peers may be gone before this service is. Then it goes on after the next start.
         let is_cut_off = ended.is_err() && self.stopping().is_cancelled();
         if !is_cut_off {
-            self.imports_kept().update(id, |import| {
-                import.ended_ms = Some(now_ms());
-                import.state = if ended.is_ok() { ImportState::Done } else { ImportState::Failed };
-                import.error = ended.as_ref().err().map(ServiceError::public_detail);
-            });
+            import.ended_ms = Some(now_ms());
+            import.state = if ended.is_ok() { ImportState::Done } else { ImportState::Failed };
+            import.error = ended.as_ref().err().map(ServiceError::public_detail);
             if let Err(error) = &ended {
-                let index = index.settings.name.as_str();
-                tracing::warn!(index, import = %id, error = error as &dyn std::error::Error, "import failed");
+                tracing::warn!(index = name, import = %id, error = error as &dyn std::error::Error, "import failed");
             }
         }
-        match self.keep_imports(index).await {
+        // On the disk first: nobody sees an end that a restart takes back.
+        match self.keep_imports_with(index, import.clone()).await {
             Ok(()) | Err(Error::NoIndex(_)) => {}
             Err(error) => {
-                let index = index.settings.name.as_str();
-                tracing::error!(index, import = %id, error = &error as &dyn std::error::Error, "how far it is was not kept");
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(index = name, import = %id, error, "how far it is was not kept");
             }
         }
+        self.imports_kept().update(id, |kept| *kept = import);
     }
 
     async fn run_import(&self, index: &Arc<Index>, id: Uuid) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! Finding items.
 
+use std::borrow::Cow;
 use std::cmp::Ordering as Order;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +10,7 @@ use roaring::RoaringBitmap;
 use super::MemoryStore;
 use crate::Error;
 use crate::filter::Filter;
-use crate::item::{ItemId, Record};
+use crate::item::Record;
 use crate::settings::score;
 use crate::store::{Found, SearchOptions, Target};
 
@@ -36,19 +37,12 @@ impl MemoryStore {
     ) -> Result<Option<Vec<Found>>, Error> {
         let _no_key_is_given_out_again = crossbeam_epoch::pin();
         let changes = self.metadata_changes.load(Ordering::Acquire);
-        let of_item;
-        let vector = match target {
-            Target::Vector(vector) => vector,
-            Target::Item(id) => {
-                of_item = self.vector_of(id)?;
-                &of_item
-            }
-        };
         let filter = match options.filter.as_ref().map(|filter| self.indexed_matches(filter)) {
             None => None,
             Some(Some(matches)) => Some(matches),
             Some(None) => return Ok(None),
         };
+        let vector = &*self.vector_of(target)?;
         let matching = filter.as_ref().map_or_else(|| self.count.load(Ordering::Acquire) as u64, RoaringBitmap::len);
         let SearchOptions { ef, exact, .. } = *options;
         self.hits(&Search { vector, k, ef, filter: filter.as_ref(), exact }, hits)?;
@@ -65,14 +59,7 @@ impl MemoryStore {
 
     /// Searches what is there at one moment, which is kept until it has ended.
     fn find_frozen(&self, target: &Target, options: &SearchOptions, hits: &mut Vec<Hit>) -> Result<Vec<Found>, Error> {
-        let of_item;
-        let vector = match target {
-            Target::Vector(vector) => vector,
-            Target::Item(id) => {
-                of_item = self.vector_of(id)?;
-                &of_item
-            }
-        };
+        let vector = &*self.vector_of(target)?;
         let frozen = self.freeze(options.filter.as_ref());
         let SearchOptions { k, ef, exact, .. } = *options;
         self.hits(&Search { vector, k, ef, filter: Some(frozen.keys()), exact }, hits)?;
@@ -85,10 +72,15 @@ impl MemoryStore {
         self.engine.search(search, hits).map_err(|source| Error::Engine { what: "searching", source })
     }
 
-    fn vector_of(&self, id: &ItemId) -> Result<Vector, Error> {
+    fn vector_of<'a>(&self, target: &'a Target) -> Result<Cow<'a, Vector>, Error> {
+        let id = match target {
+            Target::Vector(vector) => return Ok(Cow::Borrowed(vector)),
+            Target::Item(id) => id,
+        };
         let gone = || Error::NoItem { index: self.settings.name.clone(), id: id.as_str().to_owned() };
         let components = self.at_key(id.as_str(), |key| self.engine.vector(key)).ok_or_else(gone)?;
-        Vector::parse(self.settings.metric, components).map_err(|error| Error::Invalid(error.to_string()))
+        let vector = Vector::parse(self.settings.metric, components);
+        vector.map(Cow::Owned).map_err(|error| Error::Invalid(error.to_string()))
     }
 
     /// The items behind hits, in order.

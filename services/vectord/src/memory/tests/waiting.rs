@@ -157,6 +157,8 @@ fn ask_everything<'s>(scope: &'s thread::Scope<'s, '_>, store: &'s MemoryStore, 
     found("without a filter", target(), options(None, false));
     found("exact", target(), options(None, true));
     found("by id", Target::Item(id(7)), options(None, false));
+    // Known once it has been asked for.
+    answers(scope, "count", move || store.count(filter(json!({ "half": 1 })).as_ref()));
     found("known path", target(), options(filter(json!({ "half": 1 })), false));
     found("first use of a path", target(), options(filter(json!({ "third": 1 })), false));
     found("no room for its paths", target(), options(filter(json!({ "half": 1, "third": { "$gte": 1 } })), true));
@@ -188,8 +190,6 @@ fn searches_answer_while_writers_stand(engine: EngineKind) {
             let _opens = Opens(&gate);
             let writer = scope.spawn(|| put_all(store, 1));
             gate.until_somebody_stands();
-            // Known once it has been asked for.
-            store.count(filter(json!({ "half": 1 })).as_ref());
             ask_everything(scope, store, at);
             assert!(!writer.is_finished());
         });
@@ -250,4 +250,27 @@ fn what_is_frozen_stays_to_the_end_and_others_see_what_is_new() {
     });
     assert!(keys.iter().all(|key| store.records.get(key).is_none() && store.engine.vector(key).is_none()));
     assert_eq!((store.count(None), store.count(filter(json!({ "group": 3 })).as_ref())), (40, 40));
+}
+
+/// The key that an id leads to may be on its way out when it is looked at.
+#[test]
+fn who_meets_an_item_on_its_way_out_is_given_one_that_stays() {
+    let store = &store(EngineKind::Lake);
+    put_all(store, 0);
+    let is_first = std::cell::Cell::new(true);
+    thread::scope(|scope| {
+        let found = store.at_key(id(7).as_str(), |key| {
+            if is_first.replace(false) {
+                return None;
+            }
+            scope.spawn(|| put_all(store, 1));
+            while store.ids.get(&store.records, id(7).as_str()) == Some(key) {
+                thread::yield_now();
+            }
+            (0..1_000).for_each(|_| thread::yield_now());
+            store.item_of(key, true)
+        });
+        assert_eq!(found.unwrap().vector.unwrap()[1], 0.0, "as it was when it was looked up again");
+    });
+    assert_eq!(store.item(id(7).as_str(), true).unwrap().vector.unwrap()[1], 1.0);
 }
