@@ -15,7 +15,7 @@ default:
 setup:
     @setup/fetch.sh
 
-# What the tests need besides: nextest, cargo-deny, cargo-machete, foreign servers (S3, Redis).
+# What the tests need besides: nextest, cargo-deny, cargo-machete, foreign servers (S3, Redis) and clients (OpenAI, Ollama).
 setup-tests: setup
     @setup/cargo-tools.sh
     @setup/test-servers.sh
@@ -29,9 +29,9 @@ build: setup
 up *ARGS: build
     @{{ binary }} up --sample {{ ARGS }}
 
-# The way of one file: sample rows in, SQL out, against a running platform.
-demo: build
-    @setup/demo.sh {{ binary }}
+# Sample rows, an index that follows them, searches, and SQL with a search in it, against a running platform.
+demo *ARGS: build
+    @{{ binary }} demo {{ ARGS }}
 
 # Format, lints, dependencies, docs.
 check: setup-tests
@@ -52,9 +52,14 @@ smoke: setup-tests
     @setup/timed.sh "smoke, S3" {{ CARGO_TARGET_DIR }}/release/smoke --backend s3
 
 # Everything that has to pass.
-verify: check test smoke
+verify: tidy check test smoke
+
+# What builds leave behind, kept below a size.
+tidy:
+    @setup/tidy.sh {{ CARGO_TARGET_DIR }}
 
 # Side by side with the peers, in one run; writes docs/BENCHMARKS.md.
 bench *ARGS: build
     @setup/bench-peers.sh
+    @setup/test-servers.sh
     @{{ CARGO_TARGET_DIR }}/release/bench {{ ARGS }}

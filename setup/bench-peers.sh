@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What the benchmarks compare with, for this user alone, under ~/.cache/lakehouse/tools: peers from
-# PyPI, pinned and checked against their hashes, and Debian's nginx, unpacked from its package and
-# not installed, so that no web server starts on this machine. In two groups, each made again only
-# where what it is made of has changed. Safe to run again.
+# PyPI, pinned and checked against their hashes, candle by its lock file, and Debian's nginx, unpacked from its package and
+# not installed, so that no web server starts on this machine. In groups, each made again only where what it
+# is made of has changed. Safe to run again.
 set -euo pipefail
 cd "$(dirname "$0")"
 tools=${LAKEHOUSE_CACHE:-$HOME/.cache/lakehouse}/tools
@@ -41,6 +41,15 @@ encoder() { # folder
     pip_install "$1" --only-binary :all: --requirement requirements-bench-encoder.txt
 }
 
+# For this very processor, in a folder of its own that goes again: nothing of it is shared with the workspace.
+candle() { # folder
+    say "benchmark peer (crates.io, compiled): candle"
+    RUSTFLAGS="-C target-cpu=native" cargo build --quiet --release --locked --manifest-path ../bench/candle/Cargo.toml \
+        --target-dir "$1/target"
+    mv "$1/target/release/candle-peer" "$1/candle-peer"
+    rm -rf "$1/target"
+}
+
 group() { # folder function requirements…
     local folder=$tools/$1 make=$2 wanted
     shift 2
@@ -57,3 +66,4 @@ group() { # folder function requirements…
 group bench-peers servers requirements-bench.txt
 group bench-peers-vectors vectors requirements-bench-vectors.txt requirements-bench-hnswlib.txt
 group bench-peers-encoder encoder requirements-bench-encoder.txt
+group bench-peers-candle candle ../bench/candle/Cargo.toml ../bench/candle/Cargo.lock ../bench/candle/src/main.rs

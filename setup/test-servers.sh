@@ -1,17 +1,27 @@
 #!/usr/bin/env bash
-# The foreign servers of the tests (crate testbed): S3 from PyPI, pinned and checked against their
-# hashes, and Redis from Debian, unpacked from its packages and not installed, so that no server
-# starts on this machine and nobody has to be root. Kept for every checkout of this user and linked
-# into .tools of this one. Safe to run again.
+# The foreign servers and clients of the tests (crate testbed): S3, and OpenAI's and Ollama's clients, from
+# PyPI, pinned and checked against their hashes, and Redis from Debian, unpacked from its packages and not
+# installed, so that no server starts on this machine and nobody has to be root. Kept for every checkout of
+# this user and linked into .tools of this one. Safe to run again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=${LAKEHOUSE_CACHE:-$HOME/.cache/lakehouse}/tools
 mkdir -p "$cache" .tools
 
+from_pypi() { # folder requirements
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --require-hashes \
+        --only-binary :all: --target "$1" --requirement "$2"
+}
+
 s3() { # folder
     printf 'setup: foreign S3 servers (PyPI)\n'
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --require-hashes \
-        --only-binary :all: --target "$1" --requirement setup/requirements-test.txt
+    from_pypi "$1" setup/requirements-test.txt
+}
+
+# In a folder of their own: neither they nor the servers bring the versions that the others want.
+clients() { # folder
+    printf 'setup: the clients of OpenAI and Ollama (PyPI)\n'
+    from_pypi "$1/clients" setup/requirements-test-clients.txt
 }
 
 # The two libraries are what a fresh Debian lacks besides. As whoever runs this: apt's own user may
@@ -31,7 +41,7 @@ redis() { # folder
 }
 
 # Compiled parts fit one version of Python only.
-version=$(python3 -c 'import sys; print("py%d.%d" % sys.version_info[:2])')-$({ cat setup/requirements-test.txt && declare -f s3 get_redis redis; } | sha256sum | cut -c1-12)
+version=$(python3 -c 'import sys; print("py%d.%d" % sys.version_info[:2])')-$({ cat setup/requirements-test*.txt && declare -f from_pypi s3 clients get_redis redis; } | sha256sum | cut -c1-12)
 servers=$cache/test-servers-$version
 
 if [ ! -d "$servers" ]; then
@@ -39,6 +49,7 @@ if [ ! -d "$servers" ]; then
     trap 'rm -rf "$tmp"' EXIT
     mkdir "$tmp/servers"
     s3 "$tmp/servers"
+    clients "$tmp/servers"
     redis "$tmp/servers"
     # Another checkout may have been quicker.
     mv -T "$tmp/servers" "$servers" 2>/dev/null || [ -d "$servers" ]

@@ -4,7 +4,8 @@ Reads one JSON command a line from stdin, answers one JSON line each: {"ok": …
 What is timed is timed here, around the runtime's calls alone: tokenising, pooling and the pipe cost it nothing.
 
     {"do": "open", "graph": FILE, "ids": FILE, "threads": 1 or 2, "workers": 1 or 2}
-    {"do": "encode", "batch": 8}
+    {"do": "encode", "batch": 8, "every": 1}: every n-th text
+    {"do": "vector", "text": 0}: the mean of a text's tokens, to see that it is the same network
 
 Texts are sorted by length over all of them, so that batches have hardly any padding: better than a server
 could do, which has to take texts as they come.
@@ -33,13 +34,14 @@ class Peer:
         self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self.workers = workers
         with open(ids) as file:
-            self.ids = sorted(json.load(file), key=len)
+            self.texts = json.load(file)
+        self.by_length = sorted(self.texts, key=len)
 
-    def encode(self, batch):
-        """All texts, in batches that go to whichever worker is free."""
-        batches = queue.SimpleQueue()
-        for first in range(0, len(self.ids), batch):
-            batches.put(self._inputs(self.ids[first : first + batch]))
+    def encode(self, batch, every):
+        """Every n-th text, in batches that go to whichever worker is free."""
+        batches, texts = queue.SimpleQueue(), self.by_length[::every]
+        for first in range(0, len(texts), batch):
+            batches.put(self._inputs(texts[first : first + batch]))
         workers = [threading.Thread(target=self._work, args=(batches,)) for _ in range(self.workers)]
         started, processor = time.perf_counter(), time.process_time()
         for worker in workers:
@@ -47,7 +49,11 @@ class Peer:
         for worker in workers:
             worker.join()
         seconds, processor = time.perf_counter() - started, time.process_time() - processor
-        return {"texts": len(self.ids), "seconds": seconds, "cpu_seconds": processor}
+        return {"texts": len(texts), "seconds": seconds, "cpu_seconds": processor}
+
+    def vector(self, text):
+        (hidden,) = self.session.run(["last_hidden_state"], self._inputs([self.texts[text]]))
+        return hidden[0].mean(axis=0).tolist()
 
     def _inputs(self, texts):
         shape = (len(texts), max(map(len, texts)))

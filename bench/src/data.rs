@@ -40,6 +40,18 @@ pub(crate) async fn workers_csv(env: &Env) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// The first `rows` of them.
+pub(crate) async fn first_workers_csv(env: &Env, rows: usize) -> Result<PathBuf> {
+    let (source, file) = (workers_csv(env).await?, env.work().join(format!("workers-{rows}.csv")));
+    let lines = BufReader::new(File::open(source)?).lines();
+    let mut out = BufWriter::new(File::create(&file)?);
+    for line in lines.take(1 + rows) {
+        writeln!(out, "{}", line?)?;
+    }
+    out.flush()?;
+    Ok(file)
+}
+
 /// The same records over and over, until there are as many bytes as wanted.
 pub(crate) async fn big_csv(env: &Env) -> Result<PathBuf> {
     let source = workers_csv(env).await?;

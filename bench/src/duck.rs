@@ -35,7 +35,7 @@ struct Latencies {
 impl Duck {
     /// A new in-memory database with as many threads as the platform gets.
     pub(crate) async fn open(env: &Env) -> Result<Self> {
-        let mut duck = Duck(Program::start("DuckDB", PROGRAM, &env.peers)?);
+        let mut duck = Duck(Program::python("DuckDB", PROGRAM, &env.peers)?);
         let _: Value = duck.0.call(json!({"do": "open", "threads": env.threads})).await?;
         Ok(duck)
     }

@@ -19,7 +19,8 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "full")]
     quick: bool,
     /// Also what takes long: memory while a 4 GB file is ingested (1 GB otherwise), hnsw_rs, churn of
-    /// 100,000 vectors (20,000 otherwise), a restart with 1,000,000 (100,000 otherwise).
+    /// 100,000 vectors (20,000 otherwise), a restart with 1,000,000 (100,000 otherwise), 2,000 texts beside
+    /// float64 (200 otherwise).
     #[arg(long)]
     full: bool,
     /// Each side is measured so often, in turns.
@@ -55,6 +56,16 @@ pub(crate) struct Sizes {
     pub(crate) index_builds: usize,
     /// The slowest peer of all.
     pub(crate) with_hnsw_rs: bool,
+    /// Compared with float64.
+    pub(crate) exact_texts: usize,
+    /// Embedded beside the peers.
+    pub(crate) embedded_texts: usize,
+    /// How often, in turns.
+    pub(crate) embedding_rounds: usize,
+    /// Of the log of queries.
+    pub(crate) replayed_queries: usize,
+    /// Of the dataset that an index follows.
+    pub(crate) followed_rows: usize,
     pub(crate) loops: Length,
 }
 
@@ -72,6 +83,11 @@ const REAL: Sizes = Sizes {
     kept_vectors: 100_000,
     index_builds: 1,
     with_hnsw_rs: false,
+    exact_texts: 200,
+    embedded_texts: 1_000,
+    embedding_rounds: 5,
+    replayed_queries: 10_000,
+    followed_rows: 10_000,
     loops: Length::For { warm_up: Duration::from_secs(2), measured: Duration::from_secs(8) },
 };
 
@@ -89,6 +105,11 @@ const QUICK: Sizes = Sizes {
     kept_vectors: 2_000,
     index_builds: 1,
     with_hnsw_rs: false,
+    exact_texts: 30,
+    embedded_texts: 128,
+    embedding_rounds: 1,
+    replayed_queries: 1_000,
+    followed_rows: 200,
     loops: Length::For { warm_up: Duration::from_millis(300), measured: Duration::from_secs(1) },
 };
 
@@ -104,7 +125,8 @@ pub(crate) struct Env {
     pub(crate) inputs: PathBuf,
     /// Where results are written, if at all.
     pub(crate) out: Option<PathBuf>,
-    vector_peers: PathBuf,
+    /// Where the groups of peers lie.
+    tools: PathBuf,
     binaries: PathBuf,
     work: tempfile::TempDir,
 }
@@ -115,8 +137,8 @@ impl Env {
             Some(cache) => PathBuf::from(cache),
             None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache/lakehouse"),
         };
-        let peers = cache.join("tools/bench-peers");
-        installed(&peers)?;
+        let tools = cache.join("tools");
+        let peers = group(&tools, "bench-peers")?;
         let inputs = cache.join("bench");
         std::fs::create_dir_all(&inputs)?;
         let binaries = match &options.binaries {
@@ -130,13 +152,14 @@ impl Env {
             sizes.kept_vectors = 1_000_000;
             sizes.index_builds = 3;
             sizes.with_hnsw_rs = true;
+            sizes.exact_texts = 2_000;
         }
         Ok(Env {
             sizes,
             rounds: options.rounds,
             threads: std::thread::available_parallelism()?.get(),
             peers,
-            vector_peers: cache.join("tools/bench-peers-vectors"),
+            tools,
             // On the same disk as everything else that is compared.
             work: tempfile::Builder::new().prefix("run-").tempdir_in(&inputs)?,
             inputs,
@@ -146,9 +169,18 @@ impl Env {
     }
 
     /// Chroma, the engines beside ours, and NumPy.
-    pub(crate) fn vector_peers(&self) -> Result<&Path> {
-        installed(&self.vector_peers)?;
-        Ok(&self.vector_peers)
+    pub(crate) fn vector_peers(&self) -> Result<PathBuf> {
+        group(&self.tools, "bench-peers-vectors")
+    }
+
+    /// ONNX Runtime and NumPy.
+    pub(crate) fn encoder_peers(&self) -> Result<PathBuf> {
+        group(&self.tools, "bench-peers-encoder")
+    }
+
+    /// The program of `bench/candle`.
+    pub(crate) fn candle(&self) -> Result<PathBuf> {
+        Ok(group(&self.tools, "bench-peers-candle")?.join("candle-peer"))
     }
 
     /// A binary of this workspace.
@@ -170,7 +202,9 @@ impl Env {
     }
 }
 
-fn installed(peers: &Path) -> Result<()> {
+/// A group of peers.
+fn group(tools: &Path, name: &str) -> Result<PathBuf> {
+    let peers = tools.join(name);
     ensure!(peers.join(".installed").is_file(), "{} is not there: run setup/bench-peers.sh", peers.display());
-    Ok(())
+    Ok(peers)
 }

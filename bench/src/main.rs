@@ -7,6 +7,7 @@
 mod answers;
 mod data;
 mod duck;
+mod embeddings;
 mod env;
 mod http;
 mod load;

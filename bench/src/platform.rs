@@ -52,7 +52,12 @@ pub(crate) struct Answer {
 impl Platform {
     /// Starts it over `data` and waits until all its services are ready and SQL is answered.
     pub(crate) async fn start(env: &Env, data: &Path) -> Result<Self> {
-        let mut platform = Self::launch(env, data).await?;
+        Self::start_with(env, data, &[]).await
+    }
+
+    /// The same, with `settings` as `--set` takes them.
+    pub(crate) async fn start_with(env: &Env, data: &Path, settings: &[String]) -> Result<Self> {
+        let mut platform = Self::launch_with(env, data, settings).await?;
         for address in platform.services {
             platform.server.ready(address, "/health/readiness", POLL_EVERY).await?;
         }
@@ -63,6 +68,10 @@ impl Platform {
 
     /// Starts it over `data` and waits for nothing.
     pub(crate) async fn launch(env: &Env, data: &Path) -> Result<Self> {
+        Self::launch_with(env, data, &[]).await
+    }
+
+    async fn launch_with(env: &Env, data: &Path, settings: &[String]) -> Result<Self> {
         let mut command = Command::new(env.binary("lakehouse")?);
         command.arg("up").arg("--data").arg(data).current_dir(env.work());
         let services @ [gateway, queryd, storaged, catalogd, ..] = [
@@ -75,6 +84,7 @@ impl Platform {
             listen(&mut command, "embedd").await?,
         ];
         command.arg("--set").arg(format!("queryd.threads={}", env.threads));
+        settings.iter().for_each(|setting| _ = command.arg("--set").arg(setting));
         let server = Server::start("lakehouse", &mut command, env.work())?;
         Ok(Platform { server, gateway, queryd, storaged, catalogd, services })
     }

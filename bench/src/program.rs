@@ -1,4 +1,4 @@
-//! A Python program that answers each JSON line on its standard input with one on its output: `{"ok": …}`
+//! A program that answers each JSON line on its standard input with one on its output: `{"ok": …}`
 //! or `{"error": …}`.
 
 use std::path::Path;
@@ -19,16 +19,15 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts `source`, which imports what lies in `packages`.
-    pub(crate) fn start(name: &'static str, source: &str, packages: &Path) -> Result<Self> {
-        let mut child = Command::new("python3")
-            .args(["-c", source])
-            .env("PYTHONPATH", packages)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot start python3")?;
+    /// Starts `source` in Python, which imports what lies in `packages`.
+    pub(crate) fn python(name: &'static str, source: &str, packages: &Path) -> Result<Self> {
+        Self::start(name, Command::new("python3").args(["-c", source]).env("PYTHONPATH", packages))
+    }
+
+    /// Starts `command`.
+    pub(crate) fn start(name: &'static str, command: &mut Command) -> Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         let stdin = child.stdin.take().context("no stdin")?;
         let stdout = BufReader::new(child.stdout.take().context("no stdout")?).lines();
         Ok(Program { name, _child: child, stdin, stdout })
@@ -58,7 +57,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_and_errors_come_back() {
-        let mut echo = Program::start("echo", ECHO, Path::new("/")).unwrap();
+        let mut echo = Program::python("echo", ECHO, Path::new("/")).unwrap();
         assert_eq!(echo.call::<Vec<u8>>(json!([1, 2])).await.unwrap(), [1, 2]);
         let error = echo.call::<Value>(json!("fail")).await.unwrap_err();
         assert_eq!(error.to_string(), "echo: \"no\"");
@@ -66,7 +65,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_ends_is_told_from_one_that_answers() {
-        let mut ends = Program::start("ends", "import sys; sys.stdin.readline()", Path::new("/")).unwrap();
+        let mut ends = Program::python("ends", "import sys; sys.stdin.readline()", Path::new("/")).unwrap();
         let error = ends.call::<Value>(json!(1)).await.unwrap_err();
         assert_eq!(error.to_string(), "ends's process has ended");
     }

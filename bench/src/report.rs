@@ -76,6 +76,13 @@ impl Line {
         Self::of(what, number(value, unit), "–".into(), "–".into(), wanted, Verdict::of(target.is_met_by(value)))
     }
 
+    /// A figure near one, of which the digits behind the nines count.
+    pub(crate) fn exact(what: &str, value: f64, target: Target) -> Self {
+        let (Target::AtLeast(bound) | Target::AtMost(bound)) = target;
+        let wanted = if matches!(target, Target::AtLeast(_)) { format!("≥ {bound}") } else { format!("≤ {bound}") };
+        Self::of(what, format!("{value:.9}"), "–".into(), "–".into(), wanted, Verdict::of(target.is_met_by(value)))
+    }
+
     /// Something that holds or does not.
     pub(crate) fn holds(what: &str, holds: bool, found: String) -> Self {
         let found = one_cell(&found);

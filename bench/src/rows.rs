@@ -1,5 +1,6 @@
 //! A module for each row of the table.
 
+mod embeddings;
 mod hop;
 mod ingest;
 mod objects;
@@ -33,6 +34,8 @@ pub(crate) enum Row {
     Start,
     /// The vector engine and vectord.
     Vectors,
+    /// Local embedding, its caches, and indexes and SQL over them.
+    Embeddings,
 }
 
 impl Row {
@@ -47,6 +50,7 @@ impl Row {
             Row::Hop => "hop",
             Row::Start => "start",
             Row::Vectors => "vectors",
+            Row::Embeddings => "embeddings",
         }
     }
 }
@@ -62,6 +66,7 @@ pub(crate) async fn run(row: Row, env: &Env) -> Section {
         Row::Hop => hop::section(env),
         Row::Start => start::section(env),
         Row::Vectors => vectors::section(env),
+        Row::Embeddings => embeddings::section(env),
     };
     let done = match row {
         Row::Tpch => tpch::run(env, &mut section).await,
@@ -72,6 +77,7 @@ pub(crate) async fn run(row: Row, env: &Env) -> Section {
         Row::Hop => hop::run(env, &mut section).await,
         Row::Start => start::run(env, &mut section).await,
         Row::Vectors => vectors::run(env, &mut section).await,
+        Row::Embeddings => embeddings::run(env, &mut section).await,
     };
     if let Err(error) = done {
         section.record("stopped here", Err(error));

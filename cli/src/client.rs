@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -61,6 +62,15 @@ impl Client {
         let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
         let body = response.bytes().await.unwrap_or_default();
         Err(Failure::Answer(Box::new(Answer::new(status, request_id.as_deref(), &body))))
+    }
+
+    /// Whether there is something at `/…`.
+    pub(crate) async fn is_there(&self, segments: &[&str]) -> Result<bool, Failure> {
+        match self.send(self.get(segments)).await {
+            Ok(_) => Ok(true),
+            Err(Failure::Answer(answer)) if answer.is(StatusCode::NOT_FOUND) => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Sends; every answer is welcome.

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use crate::Place;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output;
 use crate::platform::PlatformConfig;
 
 #[derive(Args)]
@@ -21,9 +21,7 @@ pub(crate) struct ConfigArguments {
 
 pub(crate) fn run(arguments: &ConfigArguments) -> Result<(), Failure> {
     let text = if arguments.default { defaults()? } else { in_force(&arguments.place)? };
-    let mut output = Output::open(None)?;
-    output.write_all(text.as_bytes())?;
-    output.finish()
+    output::print(&text)
 }
 
 fn in_force(place: &Place) -> Result<String, Failure> {

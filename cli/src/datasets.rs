@@ -2,16 +2,13 @@
 
 use clap::Args;
 use reqwest::Method;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::list;
+use crate::output;
 use crate::size;
-use crate::table::{Column, Table};
-
-const PAGE: &str = "1000";
 
 #[derive(Args)]
 pub(crate) struct DatasetsArguments {
@@ -28,24 +25,14 @@ pub(crate) struct DatasetsArguments {
     json: bool,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    #[serde(alias = "versions")]
-    datasets: Vec<Value>,
-    #[serde(default)]
-    next_cursor: Option<String>,
-}
-
 pub(crate) async fn run(client: &Client, arguments: DatasetsArguments) -> Result<(), Failure> {
-    let mut output = Output::open(None)?;
     let collection = ["v1", "catalog", "datasets"];
     let columns: &[(&str, &str)] = match (&arguments.name, arguments.versions) {
         (Some(name), false) if arguments.delete => {
             let gone = client.request(Method::DELETE, &[&collection[..], &[name]].concat());
-            client.send(gone).await?;
-            return output.finish();
+            return client.send(gone).await.map(drop);
         }
-        (Some(name), false) => return show(client, name, arguments.json, output).await,
+        (Some(name), false) => return show(client, name, arguments.json).await,
         (Some(_), true) => {
             &[("version", "BIGINT"), ("op", ""), ("rows", "BIGINT"), ("bytes", "BIGINT"), ("created", "")]
         }
@@ -57,48 +44,11 @@ pub(crate) async fn run(client: &Client, arguments: DatasetsArguments) -> Result
         Some(name) => [&collection[..], &[name, "versions"]].concat(),
         None => collection.to_vec(),
     };
-    let entries = pages(client, &segments).await?;
-    output.write_all(listed(&entries, columns, arguments.json).as_bytes())?;
-    output.finish()
+    let entries = list::pages(client, &segments).await?;
+    output::print(&list::shown(&entries, columns, arguments.json))
 }
 
-/// All pages of a list.
-async fn pages(client: &Client, segments: &[&str]) -> Result<Vec<Value>, Failure> {
-    let mut entries = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let mut request = client.get(segments).query(&[("limit", PAGE)]);
-        if let Some(cursor) = &cursor {
-            request = request.query(&[("cursor", cursor)]);
-        }
-        let page: Page = client.json(request).await?;
-        entries.extend(page.datasets);
-        cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
-        if cursor.is_none() {
-            return Ok(entries);
-        }
-    }
-}
-
-fn listed(entries: &[Value], columns: &[(&str, &str)], json: bool) -> String {
-    if json {
-        return entries.iter().map(|entry| format!("{entry}\n")).collect();
-    }
-    let row = |entry: &Value| {
-        let cell = |(name, _): &(&str, &str)| match (*name, &entry[*name]) {
-            ("bytes", Value::Number(bytes)) => json!(size::human(bytes.as_u64().unwrap_or(0))),
-            (_, value) => value.clone(),
-        };
-        columns.iter().map(cell).collect()
-    };
-    let table = Table {
-        columns: columns.iter().map(|(name, kind)| Column::new(name, kind)).collect(),
-        rows: entries.iter().map(row).collect(),
-    };
-    table.render(None)
-}
-
-async fn show(client: &Client, name: &str, json: bool, mut output: Output) -> Result<(), Failure> {
+async fn show(client: &Client, name: &str, json: bool) -> Result<(), Failure> {
     let dataset: Value = client.json(client.get(&["v1", "catalog", "datasets", name])).await?;
     let text = if json {
         format!("{dataset}\n")
@@ -111,9 +61,8 @@ async fn show(client: &Client, name: &str, json: bool, mut output: Output) -> Re
             number("version"),
             number("rows"),
             size::human(number("bytes")),
-            listed(fields.map_or(&[], Vec::as_slice), &columns, false)
+            list::shown(fields.map_or(&[], Vec::as_slice), &columns, false)
         )
     };
-    output.write_all(text.as_bytes())?;
-    output.finish()
+    output::print(&text)
 }

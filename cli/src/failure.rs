@@ -29,7 +29,7 @@ pub(crate) enum Failure {
     Usage(String),
     #[error(transparent)]
     Config(#[from] kit::config::ConfigError),
-    #[error("cannot reach {url}: {reason} (is the platform up? --url or LAKEHOUSE_URL say where)")]
+    #[error("cannot reach {url}: {reason} (lakehouse up starts a platform; --url or LAKEHOUSE_URL say where one is)")]
     Unreachable { url: Url, reason: String },
     /// The server answered with a problem.
     #[error("{}", .0.sentence())]
@@ -47,6 +47,11 @@ pub(crate) enum Failure {
     /// Something on this machine.
     #[error("{doing}: {reason}")]
     Local { doing: String, reason: String },
+    /// What the platform was doing in the background came to nothing.
+    #[error("{0}")]
+    Background(String),
+    #[error("{0}")]
+    TimedOut(String),
     /// A service of `up` is not to be kept alive.
     #[error("{0}")]
     Platform(String),
@@ -92,7 +97,7 @@ impl Answer {
         self.status == status
     }
 
-    fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         match self.request_id.as_str() {
             "" => format!("{} (code {})", self.detail, self.code),
             id => format!("{} (code {}, request {id})", self.detail, self.code),
@@ -124,6 +129,8 @@ impl Failure {
             | Failure::NoAnswer(_)
             | Failure::Answered(_)
             | Failure::Local { .. }
+            | Failure::Background(_)
+            | Failure::TimedOut(_)
             | Failure::Platform(_) => 1,
             // `lakehouse sql … | head` went as it should.
             Failure::OutputClosed => 0,

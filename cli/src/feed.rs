@@ -1,11 +1,17 @@
 //! A request body out of what blocks: a file, standard input, a generator.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream;
+use indicatif::ProgressBar;
 use reqwest::Body;
 use tokio::sync::mpsc;
+
+use crate::failure::Failure;
+use crate::progress;
 
 const CHUNK_BYTES: usize = 256 << 10;
 /// Enough that reading and sending overlap.
@@ -45,4 +51,21 @@ pub(crate) fn chunks(mut reader: impl Read) -> impl Iterator<Item = io::Result<B
             }
         }
     })
+}
+
+/// A file, or standard input for `-`, as a body that is read while it is sent, with its length where it is known.
+pub(crate) fn file(path: &Path) -> Result<(Body, Option<u64>, ProgressBar), Failure> {
+    if path == Path::new("-") {
+        let progress = progress::of_bytes(None);
+        return Ok((body(chunks(progress.wrap_read(io::stdin()))), None, progress));
+    }
+    let unreadable = |error: io::Error| Failure::local(format!("cannot read {}", path.display()), error);
+    let file = File::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?;
+    if found.is_dir() {
+        return Err(Failure::Usage(format!("{} is a directory", path.display())));
+    }
+    let length = found.is_file().then_some(found.len());
+    let progress = progress::of_bytes(length);
+    Ok((body(chunks(progress.wrap_read(file))), length, progress))
 }

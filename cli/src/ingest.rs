@@ -1,13 +1,10 @@
 //! `lakehouse ingest`
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reqwest::Method;
 use reqwest::header::CONTENT_LENGTH;
-use reqwest::{Body, Method};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -109,7 +106,7 @@ pub(crate) async fn run(client: &Client, arguments: IngestArguments) -> Result<(
         None => name_of(&arguments.file)?,
     };
     let query = query(&arguments)?;
-    let (body, length, progress) = body(&arguments.file)?;
+    let (body, length, progress) = feed::file(&arguments.file)?;
     let mut request = client.request(Method::POST, &["v1", "ingest", &name]).query(&query).body(body);
     if let Some(length) = length {
         // So that what is too long is refused before it is sent.
@@ -178,43 +175,6 @@ fn query(arguments: &IngestArguments) -> Result<Vec<(String, String)>, Failure> 
 
 fn pair<'a>(text: &'a str, flag: &str, form: &str) -> Result<(&'a str, &'a str), Failure> {
     text.split_once('=').ok_or_else(|| Failure::Usage(format!("{flag} takes {form}, not {text:?}")))
-}
-
-/// The file as a body that is read while it is sent, and its length where it is known.
-fn body(path: &Path) -> Result<(Body, Option<u64>, ProgressBar), Failure> {
-    if path == Path::new("-") {
-        let progress = progress(None);
-        return Ok((feed::body(feed::chunks(progress.wrap_read(io::stdin()))), None, progress));
-    }
-    let unreadable = |error: io::Error| Failure::local(format!("cannot read {}", path.display()), error);
-    let file = File::open(path).map_err(unreadable)?;
-    let found = file.metadata().map_err(unreadable)?;
-    if found.is_dir() {
-        return Err(Failure::Usage(format!("{} is a directory", path.display())));
-    }
-    let length = found.is_file().then_some(found.len());
-    let progress = progress(length);
-    Ok((feed::body(feed::chunks(progress.wrap_read(file))), length, progress))
-}
-
-/// With rate and time left, where standard error is a terminal.
-fn progress(length: Option<u64>) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let (progress, template) = match length {
-        Some(length) => (
-            ProgressBar::new(length),
-            "{wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} ETA {eta}",
-        ),
-        None => (ProgressBar::no_length(), "{spinner} {binary_bytes} {binary_bytes_per_sec} {elapsed}"),
-    };
-    progress.set_draw_target(ProgressDrawTarget::stderr());
-    match ProgressStyle::with_template(template) {
-        Ok(style) => progress.with_style(style),
-        // The templates are constants; a bar in the default style is no failure.
-        Err(_) => progress,
-    }
 }
 
 fn format_of(file: &Path) -> Option<Format> {

@@ -10,13 +10,19 @@
 mod client;
 mod configuration;
 mod datasets;
+mod demo;
+mod embed;
 mod failure;
 mod feed;
 mod health;
+mod index;
 mod ingest;
+mod list;
 mod output;
 mod platform;
+mod progress;
 mod sample;
+mod search;
 mod size;
 mod sql;
 mod table;
@@ -32,7 +38,7 @@ use url::Url;
 use client::Client;
 use failure::{EXIT_CODES, Failure};
 
-/// One platform for SQL over your own files: start it, send files, ask.
+/// One platform for SQL and search by meaning over your own files: start it, send files, ask.
 #[derive(Parser)]
 #[command(name = "lakehouse", version, after_help = EXIT_CODES)]
 struct Cli {
@@ -50,6 +56,14 @@ enum Command {
     Sql(Remote<sql::SqlArguments>),
     /// Lists the datasets, or shows one.
     Datasets(Remote<datasets::DatasetsArguments>),
+    /// Makes, lists, shows and deletes indexes, which are searched by meaning.
+    Index(Remote<index::IndexArguments>),
+    /// Searches an index, in words.
+    Search(Remote<search::SearchArguments>),
+    /// Warms up the cache of embeddings.
+    Embed(Remote<embed::EmbedArguments>),
+    /// Shows what the platform does: sample rows, an index, searches, SQL with a search in it.
+    Demo(Remote<demo::DemoArguments>),
     /// Generates records to try the platform with.
     Sample(sample::SampleArguments),
     /// Prints the configuration in force, secrets masked, and where each value comes from.
@@ -58,11 +72,13 @@ enum Command {
     Health(Remote<NoArguments>),
 }
 
+const DEFAULT_URL: &str = "http://127.0.0.1:3210";
+
 /// Arguments of a command that talks to a gateway.
 #[derive(Args)]
 struct Remote<A: Args> {
     /// The gateway.
-    #[arg(long, env = "LAKEHOUSE_URL", value_name = "URL", default_value = "http://127.0.0.1:3210")]
+    #[arg(long, env = "LAKEHOUSE_URL", value_name = "URL", default_value = DEFAULT_URL)]
     url: Url,
     #[command(flatten)]
     arguments: A,
@@ -100,6 +116,12 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Datasets(Remote { url, arguments }) => {
             remote(async { datasets::run(&Client::new(url)?, arguments).await })
         }
+        Command::Index(Remote { url, arguments }) => remote(async { index::run(&Client::new(url)?, arguments).await }),
+        Command::Search(Remote { url, arguments }) => {
+            remote(async { search::run(&Client::new(url)?, arguments).await })
+        }
+        Command::Embed(Remote { url, arguments }) => remote(async { embed::run(&Client::new(url)?, arguments).await }),
+        Command::Demo(Remote { url, arguments }) => remote(async { demo::run(&Client::new(url)?, arguments).await }),
         Command::Health(Remote { url, .. }) => remote(async { health::run(&Client::new(url)?).await }),
     }
 }

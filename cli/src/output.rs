@@ -70,6 +70,13 @@ impl Output {
     }
 }
 
+/// A short result on standard output.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut output = Output::open(None)?;
+    output.write_all(text.as_bytes())?;
+    output.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

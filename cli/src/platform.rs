@@ -82,17 +82,9 @@ impl PlatformConfig {
         }
         // One pair of keys goes together.
         if unsaid("access_key_id") && unsaid("secret_access_key") && unsaid("session_token") {
-            if from.access_key_id.is_empty() {
-                // storaged's SDK looks there first; DuckDB has to be told.
-                let variable = |name| Secret::new(std::env::var(name).unwrap_or_default());
-                to.access_key_id = variable("AWS_ACCESS_KEY_ID");
-                to.secret_access_key = variable("AWS_SECRET_ACCESS_KEY");
-                to.session_token = variable("AWS_SESSION_TOKEN");
-            } else {
-                to.access_key_id = Secret::new(&from.access_key_id);
-                to.secret_access_key = from.secret_access_key.clone();
-                to.session_token = from.session_token.clone();
-            }
+            to.access_key_id = Secret::new(&from.access_key_id);
+            to.secret_access_key = from.secret_access_key.clone();
+            to.session_token = from.session_token.clone();
         }
     }
 
@@ -111,11 +103,14 @@ impl PlatformConfig {
             ("catalogd.storaged_url", &mut self.catalogd.storaged_url, &storaged),
             ("ingestd.storaged_url", &mut self.ingestd.storaged_url, &storaged),
             ("ingestd.catalogd_url", &mut self.ingestd.catalogd_url, &catalogd),
+            ("queryd.vectord_url", &mut self.queryd.vectord_url, &vectord),
+            ("queryd.embedd_url", &mut self.queryd.embedd_url, &embedd),
             ("queryd.storaged_url", &mut self.queryd.storaged_url, &storaged),
             ("queryd.catalogd_url", &mut self.queryd.catalogd_url, &catalogd),
             ("vectord.storaged_url", &mut self.vectord.storaged_url, &storaged),
             ("vectord.queryd_url", &mut self.vectord.queryd_url, &queryd),
             ("vectord.catalogd_url", &mut self.vectord.catalogd_url, &catalogd),
+            ("vectord.embedd_url", &mut self.vectord.embedd_url, &embedd),
             ("embedd.queryd_url", &mut self.embedd.queryd_url, &queryd),
         ];
         for (key, url, bound) in peers {
@@ -175,7 +170,10 @@ mod tests {
         assert_eq!(config.queryd.catalogd_url.as_str(), "http://catalog:1/");
         assert_eq!(config.gateway.vectord_url.as_str(), "http://127.0.0.1:15/");
         assert_eq!(config.vectord.queryd_url.as_str(), "http://127.0.0.1:14/");
+        assert_eq!(config.queryd.vectord_url.as_str(), "http://127.0.0.1:15/");
+        assert_eq!(config.queryd.embedd_url.as_str(), "http://127.0.0.1:16/");
         assert_eq!(config.vectord.catalogd_url.as_str(), "http://127.0.0.1:12/");
+        assert_eq!(config.vectord.embedd_url.as_str(), "http://127.0.0.1:16/");
         assert_eq!(config.gateway.embedd_url.as_str(), "http://127.0.0.1:16/");
         assert_eq!(config.embedd.queryd_url.as_str(), "http://127.0.0.1:14/");
         assert_eq!(peer_url("[::]:5".parse().unwrap()).unwrap().as_str(), "http://[::1]:5/");

@@ -1,5 +1,6 @@
 //! `lakehouse sample`: records to try the platform with.
 
+mod dataset;
 mod words;
 mod workers;
 
@@ -10,11 +11,12 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
 use crate::output::Output;
+pub(crate) use dataset::load;
 use words::Words;
 use workers::{Worker, Workers};
 
-/// The seed of the sample dataset that `up --sample` loads.
-pub(crate) const SEED: u64 = 42;
+/// The seed of the sample datasets that `up --sample` and `demo` load.
+const SEED: u64 = 42;
 const CHUNK_BYTES: usize = 256 << 10;
 const HEADER: &str = "id,name,role,city,state,hourly_pay,skills,certifications,availability,summary\n";
 
@@ -45,7 +47,7 @@ enum What {
 
 /// How sample rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SampleFormat {
+enum SampleFormat {
     /// With a header; skills and certifications are separated by `;`.
     Csv,
     /// One object a line.
@@ -62,7 +64,7 @@ pub(crate) fn run(arguments: SampleArguments) -> Result<(), Failure> {
 }
 
 /// The text of a sample in pieces.
-pub(crate) struct SampleChunks {
+struct SampleChunks {
     workers: Workers,
     format: SampleFormat,
     next: u64,
@@ -72,7 +74,7 @@ pub(crate) struct SampleChunks {
 }
 
 impl SampleChunks {
-    pub(crate) fn new(rows: u64, seed: u64, format: SampleFormat) -> Result<Self, Failure> {
+    fn new(rows: u64, seed: u64, format: SampleFormat) -> Result<Self, Failure> {
         let words = Words::load().map_err(|error| Failure::local("generating the sample", error))?;
         let (workers, worker, header_due) = (Workers::new(words, seed), Worker::default(), format == SampleFormat::Csv);
         Ok(SampleChunks { workers, format, next: 0, rows, worker, header_due })

@@ -68,7 +68,7 @@ impl Format {
     }
 }
 
-fn humantime(text: &str) -> Result<Duration, String> {
+pub(crate) fn humantime(text: &str) -> Result<Duration, String> {
     humantime_serde::re::humantime::parse_duration(text).map_err(|error| error.to_string())
 }
 

@@ -6,7 +6,6 @@
 mod folder;
 mod listeners;
 mod ready;
-mod sample_dataset;
 mod services;
 mod supervisor;
 
@@ -21,10 +20,12 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::platform::{PlatformConfig, peer_url};
-use crate::{Place, runtime};
+use crate::{DEFAULT_URL, Place, runtime, sample};
 use listeners::Listeners;
 use supervisor::{BACK_OFF, Platform};
 
+/// The dataset that a first start begins with.
+const SAMPLE: &str = "workers";
 /// How long blocking work that was not awaited may hold up the exit.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -82,7 +83,7 @@ async fn announce(gateway: &Url, probes: &[Url], arguments: &UpArguments) -> Res
     say(&format!("ready {address}\n"))?;
     let client = Client::new(gateway.clone())?;
     if let Some(rows) = arguments.sample
-        && let Err(failure) = sample_dataset::load(&client, rows).await
+        && let Err(failure) = sample::load(&client, SAMPLE, rows).await
     {
         tracing::warn!(%failure, "the sample dataset was not loaded");
     }
@@ -91,6 +92,7 @@ async fn announce(gateway: &Url, probes: &[Url], arguments: &UpArguments) -> Res
 }
 
 fn what_to_try(address: &str) -> String {
+    let url = if address == DEFAULT_URL { String::new() } else { format!(" --url {address}") };
     format!(
         "
   health    {address}/health
@@ -101,6 +103,9 @@ Try:
   curl '{address}/v1/catalog/datasets'
   curl --data-binary @crew.csv '{address}/v1/ingest/crew'
   curl '{address}/v1/sql' -d '{{\"sql\": \"SELECT state, count(*), avg(hourly_pay) FROM workers GROUP BY ALL\"}}'
+  lakehouse index create workers_idx --dataset workers --text '{{role}} in {{city}}, {{state}}: {{summary}}'{url}
+  lakehouse search workers_idx 'forklift driver IL' --k 5{url}
+  lakehouse demo{url}
 
 Ctrl-C stops.
 "

@@ -102,6 +102,12 @@ impl Error {
         self.kind == ErrorKind::Interrupt
     }
 
+    /// Whether there was no room where DuckDB writes: the system's words are all that it tells of it.
+    pub fn is_disk_full(&self) -> bool {
+        let words = ["No space left on device", "Disk quota exceeded"];
+        self.kind == ErrorKind::Io && words.iter().any(|words| self.message.contains(words))
+    }
+
     /// The message without DuckDB's prefix.
     pub fn bare_message(&self) -> &str {
         match self.message.split_once(" Error: ") {

@@ -35,7 +35,7 @@ impl Connection {
     /// same for the same arguments within one statement: of constants it may be asked while planning.
     ///
     /// # Errors
-    /// A name that is taken.
+    /// A name that something else has.
     pub fn register(&self, name: &str, arguments_max: usize, function: Arc<dyn TextFunction>) -> Result<()> {
         let name = to_c(name)?;
         // SAFETY: a NUL-terminated name; the set is destroyed on drop.

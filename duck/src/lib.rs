@@ -15,6 +15,7 @@
 
 #![warn(missing_docs)]
 
+mod appender;
 mod connection;
 mod database;
 mod error;
@@ -27,6 +28,7 @@ mod text;
 mod types;
 mod value;
 
+pub use appender::Appender;
 pub use connection::{Connection, Interrupter};
 pub use database::{Database, library_version};
 pub use error::{Error, ErrorKind};

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use encoder::{Encoder, EncoderOptions, Input, Model, Options, Overlong, Request, Source, Tokens, Worker};
 use rustix::time::{ClockId, clock_gettime};
 
+#[path = "../tests/it/exact.rs"]
+mod exact;
 #[path = "../tests/it/onnx.rs"]
 mod onnx;
 #[path = "../tests/it/reference.rs"]
@@ -180,33 +182,10 @@ fn pool(model: &Arc<Model>, texts: &[String], batch: usize, clients: usize) -> R
 fn fidelity(model: &Arc<Model>, args: &Args) -> Result<(), Failure> {
     let texts = texts::varied(args.fidelity);
     let reference = reference::Reference::open(&args.folder);
-    let hidden = reference.size("hidden_size");
     let threads = std::thread::available_parallelism()?.get();
     let started = Instant::now();
-    let worst = std::thread::scope(|scope| {
-        let part = |part: usize| {
-            let (texts, reference) = (&texts, &reference);
-            scope.spawn(move || -> Result<f64, Failure> {
-                let (mut worker, mut worst) = (Worker::new(1)?, 1.0f64);
-                for batch in texts.chunks(32).skip(part).step_by(threads) {
-                    let tokens =
-                        batch.iter().map(|text| model.tokenize(text, Overlong::Cut)).collect::<Result<Vec<_>, _>>()?;
-                    let vectors = model.encode(&tokens.iter().collect::<Vec<_>>(), &mut worker)?;
-                    for (vector, tokens) in vectors.iter().zip(&tokens) {
-                        let exact = reference::pool("mean", &reference.tokens(&tokens.ids), hidden);
-                        worst = worst.min(reference::cosine(vector, &exact));
-                    }
-                }
-                Ok(worst)
-            })
-        };
-        let parts: Vec<_> = (0..threads).map(part).collect();
-        parts
-            .into_iter()
-            .map(|part| part.join().unwrap())
-            .try_fold(1.0f64, |worst, part| part.map(|part| worst.min(part)))
-    })?;
+    let least = exact::least_cosine(model, &reference, "mean", &texts, threads);
     let seconds = started.elapsed().as_secs_f64();
-    println!(r#"{{"what":"fidelity","texts":{},"cosine_min":{worst:.9},"seconds":{seconds:.0}}}"#, texts.len());
+    println!(r#"{{"what":"fidelity","texts":{},"cosine_min":{least:.9},"seconds":{seconds:.0}}}"#, texts.len());
     Ok(())
 }

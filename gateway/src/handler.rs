@@ -7,9 +7,9 @@ use axum::response::IntoResponse;
 use http::header::HeaderValue;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use kit::Problem;
 use kit::context::{Context, REQUEST_ID};
 use kit::server::{Edge, Handler, RouteMetrics, RouterHandler, is_grpc};
+use kit::{CALLER, Problem};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -127,14 +127,17 @@ impl Handler for Gateway {
         Gateway { client: Client::new(peer), ..self.clone() }
     }
 
-    async fn handle(self, request: Request<Incoming>) -> Response<ResponseBody> {
+    async fn handle(self, mut request: Request<Incoming>) -> Response<ResponseBody> {
         let Gateway { inner, pages, client } = self;
         let target = match inner.target(&request) {
-            Ok(Target::Pages) => return pages.handle(request).await.map(ResponseBody::Own),
             Ok(target) => target,
             Err(error) => return refuse(&inner.edge, &request, error),
         };
-        let Some(way) = inner.way(&target) else { return pages.handle(request).await.map(ResponseBody::Own) };
+        let Some(way) = inner.way(&target) else {
+            // For whom a client claims to call ends here too.
+            request.headers_mut().remove(CALLER);
+            return pages.handle(request).await.map(ResponseBody::Own);
+        };
         let timed = way.metrics.begin();
         let method = request.method().clone();
         let context = Context::from_headers(request.headers());
@@ -149,8 +152,8 @@ impl Handler for Gateway {
         let status = response.status();
         let elapsed_us = timed.answered(&method, status).as_micros();
         let route = way.metrics.pattern();
-        let request_id = &*context.request_id;
-        tracing::debug!(%method, route, status = status.as_u16(), request_id, elapsed_us, "answered");
+        let (request_id, trace_id) = (&context.request_id, context.trace_id());
+        tracing::debug!(%method, route, status = status.as_u16(), %request_id, trace_id, elapsed_us, "answered");
         response
     }
 }

@@ -72,10 +72,10 @@ pub(crate) const ROWS: [Row; 13] = [
     row("/v1/vectors", Service::Vectord, BodyLimit::Service),
     row("/v1/embed", Service::Embedd, BodyLimit::Service),
     row("/v1/embeddings", Service::Embedd, BodyLimit::Service),
+    row("/v1/models", Service::Embedd, BodyLimit::Service),
     row("/api/embed", Service::Embedd, BodyLimit::Service),
     row("/v1/cache", Service::Semcached, BodyLimit::Message),
     row("/v1/chat/completions", Service::Semcached, BodyLimit::Message),
-    row("/v1/models", Service::Semcached, BodyLimit::Message),
     row("/v1/contexts", Service::Contextd, BodyLimit::Message),
 ];
 

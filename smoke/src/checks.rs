@@ -2,6 +2,7 @@
 
 mod catalog;
 mod client;
+mod clients;
 mod crash;
 mod embeddings;
 mod gateway;
@@ -10,9 +11,11 @@ mod hostile_sql;
 mod ingest_failures;
 mod ingest_formats;
 mod limits;
+mod meaning;
 mod objects;
 mod read_your_writes;
 mod restart;
+mod secrets;
 mod sql;
 mod sql_formats;
 mod vectors;
@@ -41,7 +44,7 @@ macro_rules! check {
 }
 
 /// Those that restart come last: by then there is something to be found again.
-pub(crate) const CHECKS: [Check; 16] = [
+pub(crate) const CHECKS: [Check; 19] = [
     check!("health", health::run),
     check!("objects", objects::run),
     check!("catalog", catalog::run),
@@ -52,10 +55,13 @@ pub(crate) const CHECKS: [Check; 16] = [
     check!("read_your_writes", read_your_writes::run),
     check!("vectors", vectors::run),
     check!("embeddings", embeddings::run),
+    check!("clients", clients::run),
+    check!("meaning", meaning::run),
     check!("limits", limits::run),
     check!("hostile_sql", hostile_sql::run),
     check!("gateway", gateway::run),
     check!("client", client::run),
+    check!("secrets", secrets::run),
     check!("restart", restart::run, restarts),
     check!("kill_9", crash::run, restarts),
 ];

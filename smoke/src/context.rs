@@ -44,7 +44,11 @@ impl Context {
 
     pub(crate) async fn started(binary: PathBuf, s3: Option<S3>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut settings = vec![format!("storaged.max_object_bytes={MAX_OBJECT_BYTES}")];
+        let mut settings = vec![
+            format!("storaged.max_object_bytes={MAX_OBJECT_BYTES}"),
+            // What is logged of every statement and object, for the check that no secret is.
+            "telemetry.filter=info,kit=debug,storaged=debug,queryd=debug".to_owned(),
+        ];
         if let Some(S3(server)) = &s3 {
             settings.extend([
                 "storaged.backend=s3".to_owned(),
@@ -71,6 +75,16 @@ impl Context {
     /// The name of a dataset, or the first component of a key, that nothing else has.
     pub(crate) fn name(&self, base: &str) -> String {
         format!("smoke_{}_{base}", self.run)
+    }
+
+    /// What the platform was given and must not tell: its keys for S3.
+    pub(crate) fn secrets(&self) -> Vec<&str> {
+        self.s3.iter().map(|S3(server)| server.secret_access_key()).collect()
+    }
+
+    /// All that the platform has logged, where it is ours.
+    pub(crate) fn log(&self) -> Result<Option<String>> {
+        self.platform.as_ref().map(Platform::log).transpose()
     }
 
     pub(crate) fn is_own(&self) -> bool {

@@ -42,7 +42,7 @@ impl Platform {
         if ready_file.exists() {
             std::fs::remove_file(&ready_file)?;
         }
-        let log = File::options().create(true).append(true).open(self.log())?;
+        let log = File::options().create(true).append(true).open(self.log_file())?;
         let mut command = Command::new(&self.binary);
         command.arg("up").arg("--data").arg(self.folder.join("data")).arg("--ready-file").arg(&ready_file);
         for service in SERVICES {
@@ -93,13 +93,18 @@ impl Platform {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    fn log(&self) -> PathBuf {
+    fn log_file(&self) -> PathBuf {
         self.folder.join("platform.log")
+    }
+
+    /// All that it has logged.
+    pub(crate) fn log(&self) -> Result<String> {
+        std::fs::read_to_string(self.log_file()).context("the platform's log")
     }
 
     /// The last lines that it logged.
     pub(crate) fn log_end(&self) -> String {
-        let text = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let text = self.log().unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
     }

@@ -15,6 +15,13 @@ pub(crate) fn servers() -> io::Result<PathBuf> {
     find("LAKEHOUSE_TEST_SERVERS", ".tools/test-servers", "setup/test-servers.sh")
 }
 
+/// OpenAI's and Ollama's clients for Python: a folder for `PYTHONPATH`.
+///
+/// Fails with what to run where it is not there.
+pub fn clients() -> io::Result<PathBuf> {
+    Ok(servers()?.join("clients"))
+}
+
 /// In this checkout, or where the environment says. Looked for when it is needed: what was compiled in one
 /// checkout may run in another of the same user.
 fn find(variable: &str, folder: &str, recipe: &str) -> io::Result<PathBuf> {

@@ -12,8 +12,8 @@ use url::Url;
 /// A Python server on a busy machine takes its time.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Killed when dropped.
-pub(crate) struct Process {
+/// A server; killed when dropped.
+pub struct Process {
     child: Child,
 }
 
@@ -41,6 +41,17 @@ impl Process {
             Ok(found) => Ok((process, found)),
             Err(_) => Err(io::Error::other(format!("{command:?} ended or never said that it is there"))),
         }
+    }
+
+    /// Starts a service of ours, with its logs as text, and waits until it listens.
+    ///
+    /// # Errors
+    /// Where it does not start, or ends before it listens.
+    pub fn serving(command: &mut Command) -> io::Result<(Self, Url)> {
+        Process::start(command, |line| {
+            let (_, address) = line.split_once("address=")?;
+            Url::parse(&format!("http://{}", address.split_whitespace().next()?)).ok()
+        })
     }
 
     /// Stops it where it stands: its connections stay open and nothing is answered. Back when it

@@ -72,6 +72,7 @@ pub(crate) fn grpc(set: &Set, index: &str, rows: &[usize], metadata: Metadata<'_
         id: id(*row),
         vector: Some(Vector { components: set.item(*row).to_vec() }),
         metadata_json: metadata(*row),
+        text: None,
     });
     AddRequest { index: index.to_owned(), items: items.collect() }
 }

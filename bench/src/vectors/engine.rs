@@ -113,7 +113,7 @@ pub(crate) struct Peer(Program);
 impl Peer {
     /// Its process, with the data read and nothing built.
     pub(crate) async fn open(env: &Env, set: &Set, engine: &'static str) -> Result<Self> {
-        let mut program = Program::start(engine, PROGRAM, env.vector_peers()?)?;
+        let mut program = Program::python(engine, PROGRAM, &env.vector_peers()?)?;
         let command = json!({
             "do": "open", "engine": engine, "data": set.folder, "dimension": set.dimension, "m": M,
             "ef_construction": EF_CONSTRUCTION, "threads": BUILD_THREADS, "folder": env.work(),

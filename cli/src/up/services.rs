@@ -16,9 +16,13 @@ pub(super) fn all(config: PlatformConfig, listeners: Listeners) -> Vec<Vec<Servi
     let PlatformConfig { gateway, storaged, catalogd, ingestd, queryd, vectord, embedd, .. } = config;
     vec![
         vec![service(listeners.gateway, gateway, gateway::serve)],
-        // Imports and warm-ups ask queryd.
-        vec![service(listeners.vectord, vectord, vectord::serve), service(listeners.embedd, embedd, embedd::serve)],
-        vec![service(listeners.ingestd, ingestd, ingestd::serve), service(listeners.queryd, queryd, queryd::serve)],
+        // Statements search in vectord, whose background work reads from queryd and is taken up again later.
+        vec![
+            service(listeners.ingestd, ingestd, ingestd::serve),
+            service(listeners.queryd, queryd, queryd::serve),
+            service(listeners.vectord, vectord, vectord::serve),
+        ],
+        vec![service(listeners.embedd, embedd, embedd::serve)],
         vec![service(listeners.catalogd, catalogd, catalogd::serve)],
         vec![service(listeners.storaged, storaged, storaged::serve)],
     ]

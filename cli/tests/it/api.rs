@@ -22,11 +22,19 @@ fn documented(text: &str) -> Routes {
     routes.map(|(method, path)| format!("{method} {path}")).collect()
 }
 
-fn served(platform: &Platform) -> Routes {
+/// The whole answer to a request without a body.
+fn answer(platform: &Platform, method: &str, target: &str) -> String {
     let mut stream = TcpStream::connect(platform.address()).unwrap();
-    stream.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn served(platform: &Platform) -> Routes {
+    let answer = answer(platform, "GET", "/openapi.json");
     let document: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let operations = paths.iter().flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |key| (path, key)));
@@ -43,6 +51,24 @@ fn every_route_is_documented_and_every_documented_route_is_served() {
     let missing: Vec<_> = served.difference(&documented).collect();
     let invented: Vec<_> = documented.difference(&served).collect();
     assert!(missing.is_empty() && invented.is_empty(), "not documented: {missing:?}; not served: {invented:?}");
+}
+
+/// A typo must not pass silently, but where a route copies another API's leniency.
+#[test]
+fn every_route_refuses_a_parameter_that_it_does_not_know() {
+    const LENIENT: [&str; 4] = ["POST /v1/embeddings", "POST /api/", "GET /v1/models", "POST /v1/chat/"];
+    let platform = Platform::start(&[]);
+    let routes = served(&platform);
+    let strict = routes.iter().filter(|route| route.contains(" /v1/") || route.contains(" /sql"));
+    let strict: Vec<_> = strict.filter(|route| !LENIENT.iter().any(|lenient| route.starts_with(lenient))).collect();
+    assert!(strict.len() >= 30, "{strict:?}");
+    for route in strict {
+        let (method, path) = route.split_once(' ').unwrap();
+        let path = path.replace(['{', '}'], "");
+        let answer = answer(&platform, method, &format!("{path}?no_such_parameter=1"));
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{route}: {answer}");
+        assert!(answer.contains("no_such_parameter") || method == "HEAD", "{route}: {answer}");
+    }
 }
 
 #[test]

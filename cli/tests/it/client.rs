@@ -51,20 +51,6 @@ fn is_rfc3339_in_utc(text: &str) -> bool {
 }
 
 #[test]
-fn the_demo_shows_the_way_of_a_file() {
-    let platform = Platform::start(&[]);
-    let mut demo = std::process::Command::new("../setup/demo.sh");
-    demo.arg(env!("CARGO_BIN_EXE_lakehouse")).env("LAKEHOUSE_URL", &platform.url);
-    let told = demo.output().unwrap();
-    let shown = text(&told.stdout);
-    assert!(told.status.success(), "{shown}{}", text(&told.stderr));
-    assert!(shown.contains("demo_workers version 1: 100000 rows"), "{shown}");
-    // The last answer, and not the statement that is shown before it.
-    let found: Vec<_> = shown.lines().skip_while(|line| *line != "name,city,hourly_pay,summary").skip(1).collect();
-    assert!(found.len() == 3 && found.iter().all(|line| line.contains("forklift")), "{shown}");
-}
-
-#[test]
 fn csv_options_reach_the_server() {
     let platform = Platform::start(&[]);
     let file = platform.write("options.txt", "007;1,5;NA\n008;x;b\n009;2,5;c\n");

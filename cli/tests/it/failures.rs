@@ -20,12 +20,30 @@ fn exit_codes_are_stable_and_documented() {
     for code in ["0", "1", "2", "3", "4", "130"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(&format!("{code:<4}"))), "{code}: {help}");
     }
-    for arguments in [&["sql", "SELECT 1"][..], &["datasets"], &["health"]] {
+    for arguments in [
+        &["sql", "SELECT 1"][..],
+        &["datasets"],
+        &["health"],
+        &["index", "list"],
+        &["index", "create", "i", "--dataset", "d", "--text", "{t}"],
+        &["search", "i", "text"],
+        &["embed", "warm", "--most-used"],
+        &["demo"],
+    ] {
         ends(&[arguments, &["--url", UNREACHABLE]].concat(), 3, "error: cannot reach http://127.0.0.1:1/: ");
     }
     ends(&["sql", "SELECT 1", "--url", "ftp://example.com"], 2, "error: --url takes ");
     ends(&["sql", "SELECT ?", "--param", "1", "--param", "a=1"], 2, "error: --param ");
     ends(&["sql"], 2, "error: ");
+    ends(&["search", "i"], 2, "error: ");
+    ends(&["search", "i", "text", "--like", "7"], 2, "error: ");
+    ends(&["search", "i", "text", "--filter", "state=IL"], 2, "error: --filter is not JSON: ");
+    ends(&["search", "i", "--vector", "[1,"], 2, "error: --vector is not JSON: ");
+    ends(&["index", "create", "i", "--dataset", "d"], 2, "error: ");
+    ends(&["index", "create", "i", "--text", "{t}"], 2, "error: ");
+    ends(&["embed", "warm"], 2, "error: ");
+    ends(&["embed", "warm", "--dataset", "d"], 2, "error: ");
+    ends(&["embed", "warm", "/no/such/file"], 1, "error: cannot read /no/such/file: ");
     ends(&["ingest", "/no/such/file.csv"], 1, "error: cannot read /no/such/file.csv: ");
     ends(&["ingest", "/"], 2, "error: ");
     ends(&["ingest", "-"], 2, "error: --name ");
@@ -47,6 +65,13 @@ fn a_refusal_is_told_in_the_servers_words() {
     refused(&["sql", "COPY (SELECT 1) TO 'x'"], "permission_denied");
     refused(&["datasets", "never"], "not_found");
     refused(&["datasets", "never", "--delete"], "not_found");
+    refused(&["search", "never", "text"], "not_found");
+    refused(&["index", "show", "never"], "not_found");
+    refused(&["index", "wait", "never"], "not_found");
+    refused(&["index", "delete", "never"], "not_found");
+    refused(&["index", "create", "i", "--dataset", "never", "--text", "{t}"], "not_found");
+    refused(&["index", "create", "i", "--model", "nobody"], "not_found");
+    refused(&["embed", "warm", "--most-used", "--model", "nobody"], "not_found");
     let file = platform.write("twice.csv", "a\n1\n");
     platform.ok(&["ingest", &file]);
     refused(&["ingest", &file], "already_exists");

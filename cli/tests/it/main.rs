@@ -5,6 +5,11 @@
 mod api;
 mod client;
 mod failures;
+mod full_disk;
+mod meaning;
 mod platform;
 mod shutdown;
+mod terminal;
+mod tidy;
 mod up;
+mod warm;

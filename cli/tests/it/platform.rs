@@ -45,7 +45,13 @@ pub(crate) fn up(folder: &TempDir, arguments: &[&str]) -> Command {
 impl Platform {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = up(&folder, arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let command = up(&folder, arguments);
+        Self::start_as(command, folder)
+    }
+
+    /// What [`up`] made of `folder`, changed or wrapped.
+    pub(crate) fn start_as(mut command: Command, folder: TempDir) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -67,6 +73,17 @@ impl Platform {
     pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {} {}", output.status, text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Standard output of a line as somebody would type it, which has to succeed.
+    pub(crate) fn shell(&self, line: &str) -> String {
+        let binary = std::path::Path::new(env!("CARGO_BIN_EXE_lakehouse"));
+        let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new("sh");
+        command.args(["-euc", line]).env("PATH", path).env("LAKEHOUSE_URL", &self.url);
+        let output = command.current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{line}: {} {}", output.status, text(&output.stderr));
         text(&output.stdout)
     }
 

@@ -1,7 +1,7 @@
 //! `lakehouse up`, from its start to what is refused before it.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
 use crate::platform::{Platform, lakehouse, text, up};
@@ -24,6 +24,13 @@ fn it_starts_loads_the_sample_once_and_says_what_to_try() {
     let body = statement.split('\'').nth(3).unwrap();
     let sql = body.split('"').nth(3).unwrap();
     assert_eq!(platform.ok(&["sql", sql]).lines().next(), Some("state,count_star(),avg(hourly_pay)"));
+    let lines: Vec<&str> = told.lines().filter(|line| line.trim_start().starts_with("lakehouse ")).collect();
+    let [create, search, demo] = lines[..] else { panic!("{told}") };
+    let made = platform.shell(create);
+    assert!(made.starts_with("workers_idx: 300 items at version 1 of workers, all-MiniLM-L6-v2, 384 "), "{made}");
+    let found = platform.shell(search);
+    assert!(found.lines().count() == 6 && found.lines().nth(1).unwrap().contains("forklift"), "{found}");
+    assert_eq!(demo.trim(), format!("lakehouse demo --url {}", platform.url));
 }
 
 #[test]
@@ -88,6 +95,37 @@ fn a_log_that_no_terminal_shows_has_no_colours() {
     child.wait().unwrap();
     assert!(serving.contains(" INFO ") && serving.contains("serving"), "{serving:?}");
     assert!(!serving.contains('\x1b'), "{serving:?}");
+}
+
+/// Of the gateway and of the service behind it: what ties a request's lines together.
+#[test]
+fn log_lines_have_the_ids_that_a_request_came_with() {
+    const HEAD: &str = "GET /v1/storage/nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-request-id: r-7\r\n\
+                        traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n";
+    for (format, id, trace_id) in [
+        ("text", "request_id=r-7", "trace_id=\"0af7651916cd43dd8448eb211c80319c\""),
+        ("json", "\"request_id\":\"r-7\"", "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\""),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings =
+            ["--set", "telemetry.filter=kit=debug,gateway=debug", "--set", &format!("telemetry.format={format}")];
+        let mut command = up(&folder, &settings);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let mut stream = TcpStream::connect(ready.trim().strip_prefix("ready http://").unwrap()).unwrap();
+        stream.write_all(HEAD.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        child.kill().unwrap();
+        let log = text(&child.wait_with_output().unwrap().stderr);
+        let answered = log.lines().filter(|line| line.contains("answered") && line.contains("/v1/storage"));
+        let answered: Vec<_> = answered.collect();
+        assert_eq!(answered.len(), 2, "{format}: {log}");
+        assert!(answered.iter().all(|line| line.contains(id) && line.contains(trace_id)), "{format}: {answered:#?}");
+        let is_json = answered.iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok());
+        assert_eq!(is_json, format == "json", "{answered:#?}");
+    }
 }
 
 #[test]

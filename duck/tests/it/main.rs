@@ -326,5 +326,23 @@ fn a_function_that_fails_or_panics_fails_the_statement_alone() {
         assert!(message.contains(expected), "{message}");
         assert_eq!(floats(&mut run(&connection, "SELECT lengths('x')")), [Some(vec![1.0])]);
     }
-    assert!(connection.register("lengths", 1, Arc::new(Lengths::default())).is_err());
+}
+
+#[test]
+fn rows_are_appended_as_they_are() {
+    let connection = connection();
+    connection.execute_batch("CREATE TEMP TABLE \"t@1\" (id VARCHAR, x FLOAT, j JSON)").unwrap();
+    let mut rows = connection.append("temp", "t@1").unwrap();
+    for (id, x) in [("é\0 long enough to lie outside", 0.1_f32), ("", f32::MIN_POSITIVE)] {
+        rows.text(id).unwrap().float(x).unwrap().text("{\"a\":1}").unwrap().end_row().unwrap();
+    }
+    rows.finish().unwrap();
+    let batch = run(&connection, "SELECT id, x, j->>'a' FROM \"t@1\"").next_batch().unwrap().unwrap();
+    assert_eq!(batch.column(0).as_string::<i32>().value(0), "é\0 long enough to lie outside");
+    assert_eq!(batch.column(1).as_primitive::<Float32Type>().values(), &[0.1, f32::MIN_POSITIVE]);
+    assert_eq!(batch.column(2).as_string::<i32>().value(1), "1");
+    assert!(connection.append("temp", "t@2").is_err());
+    let mut short = connection.append("temp", "t@1").unwrap();
+    short.text("alone").unwrap();
+    assert!(short.end_row().is_err());
 }

@@ -3,6 +3,7 @@ use std::path::Path;
 use encoder::{Model, Options, Overlong, Source, Tokens, Worker};
 use serde_json::json;
 
+use crate::exact::least_cosine;
 use crate::minilm;
 use crate::reference::{Reference, cosine, pool};
 use crate::texts::{Dice, short, text, varied};
@@ -22,26 +23,11 @@ fn encode(model: &Model, tokens: &[Tokens], threads: usize) -> Vec<Vec<f32>> {
     model.encode(&tokens.iter().collect::<Vec<_>>(), &mut Worker::new(threads).unwrap()).unwrap()
 }
 
-/// The least cosine between the model's vectors and those of float64.
-fn worst(model: &Model, reference: &Reference, pooling: &str, texts: &[String]) -> f64 {
-    let tokens = tokenize(model, texts);
-    let vectors = encode(model, &tokens, 1);
-    let hidden = reference.size("hidden_size");
-    let exact = |tokens: &Tokens| pool(pooling, &reference.tokens(&tokens.ids), hidden);
-    let cosines = vectors.iter().zip(&tokens).map(|(vector, tokens)| cosine(vector, &exact(tokens)));
-    cosines.fold(1.0, f64::min)
-}
-
 #[test]
 fn minilm_is_as_in_float64() {
     let (model, reference) = (open(&minilm::folder()), Reference::open(&minilm::folder()));
-    let texts = varied(100);
-    let worst = std::thread::scope(|scope| {
-        let halves: Vec<_> =
-            texts.chunks(50).map(|half| scope.spawn(|| worst(&model, &reference, "mean", half))).collect();
-        halves.into_iter().map(|half| half.join().unwrap()).fold(1.0, f64::min)
-    });
-    assert!(worst >= COSINE_MIN, "{worst}");
+    let least = least_cosine(&model, &reference, "mean", &varied(100), 2);
+    assert!(least >= COSINE_MIN, "{least}");
 }
 
 #[test]
@@ -97,8 +83,8 @@ fn sizes_and_activations_come_from_the_config() {
         config.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let tiny = Tiny::write(&config, &pooling, true);
         let (model, reference) = (open(tiny.path()), Reference::open(tiny.path()));
-        let worst = worst(&model, &reference, "mean", &short(20));
-        assert!(worst >= COSINE_MIN, "{worst} with {change}");
+        let least = least_cosine(&model, &reference, "mean", &short(20), 1);
+        assert!(least >= COSINE_MIN, "{least} with {change}");
     }
 }
 
@@ -165,7 +151,7 @@ fn half_precision_weights_are_read() {
     let (reference, full) = (Reference::open(tiny.path()), open(tiny.path()));
     save(safetensors::Dtype::BF16, |[_, _, low, high]| vec![low, high]);
     let half = open(tiny.path());
-    assert!(worst(&half, &reference, "mean", &short(5)) >= COSINE_MIN);
+    assert!(least_cosine(&half, &reference, "mean", &short(5), 1) >= COSINE_MIN);
     let tokens = tokenize(&full, &short(5));
     assert_eq!(encode(&half, &tokens, 1), encode(&full, &tokens, 1));
 }
@@ -179,8 +165,8 @@ fn graph_gives_the_same_vectors() {
         let model = open(tiny.path());
         assert_eq!(model.source(), Source::Graph);
         let texts = varied(30);
-        let worst = worst(&model, &reference, "mean", &texts);
-        assert!(worst >= COSINE_MIN, "{worst} with {change}");
+        let least = least_cosine(&model, &reference, "mean", &texts, 1);
+        assert!(least >= COSINE_MIN, "{least} with {change}");
         let tokens = tokenize(&model, &texts);
         let together = encode(&model, &tokens, 1);
         for (text, vector) in tokens.iter().zip(&together) {

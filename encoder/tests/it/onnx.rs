@@ -3,7 +3,7 @@
 //! Plain, of standard operators (opset 20), for any runtime; or fused, of ONNX Runtime's own operators, which
 //! is what its transformer optimizer makes of it: so it is measured at its best.
 
-use crate::reference::Reference;
+use super::reference::Reference;
 
 const FLOAT: u64 = 1;
 const INT64: u64 = 7;

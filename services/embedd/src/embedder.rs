@@ -330,10 +330,11 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// The failure of a request's own batch, with the place of the text in the request.
     fn own_failure(&self, error: Arc<Error>, led: &[usize]) -> Error {
+        let place = |at: usize| led.get(at).and_then(|at| self.missing[*at].at.first()).copied().unwrap_or(at);
         match &*error {
-            Error::TooLong { at, tokens, max } => {
-                let place = led.get(*at).and_then(|at| self.missing[*at].at.first());
-                Error::TooLong { at: place.copied().unwrap_or(*at), tokens: *tokens, max: *max }
+            Error::TooLong { at, tokens, max } => Error::TooLong { at: place(*at), tokens: *tokens, max: *max },
+            Error::TextRefused { at, bytes, model, what } => {
+                Error::TextRefused { at: place(*at), bytes: *bytes, model: model.clone(), what: what.clone() }
             }
             _ => Error::Batch(error),
         }

@@ -31,6 +31,8 @@ pub(crate) enum Error {
     Overloaded { what: &'static str, limit: usize, config_key: &'static str },
     #[error("texts[{at}]: {}", too_long(*tokens, *max))]
     TooLong { at: usize, tokens: Option<usize>, max: usize },
+    #[error("texts[{at}], of {bytes} bytes: the model {model}: {what}")]
+    TextRefused { at: usize, bytes: usize, model: String, what: String },
     #[error("the model {model} ({kind}): {source}")]
     Provider { model: String, kind: &'static str, source: ProviderError },
     #[error("it took longer than {0:?} (embed_timeout)")]
@@ -66,7 +68,7 @@ impl Error {
     /// Whether a failed batch says nothing about the texts that others wait for: they try again.
     pub(crate) fn is_the_leaders_own(&self) -> bool {
         match self {
-            Error::TooLong { .. } | Error::Timeout(_) | Error::Abandoned => true,
+            Error::TooLong { .. } | Error::TextRefused { .. } | Error::Timeout(_) | Error::Abandoned => true,
             Error::Provider { source, .. } => matches!(source, ProviderError::Refused(_) | ProviderError::Timeout),
             _ => false,
         }
@@ -76,7 +78,7 @@ impl Error {
 impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {
-            Error::Invalid(_) | Error::TooLong { .. } => Code::InvalidArgument,
+            Error::Invalid(_) | Error::TooLong { .. } | Error::TextRefused { .. } => Code::InvalidArgument,
             Error::NoModel { .. } | Error::NoWarm(_) => Code::NotFound,
             Error::Forbidden { .. } => Code::PermissionDenied,
             Error::TooMany { .. } => Code::PayloadTooLarge,
@@ -85,7 +87,9 @@ impl ServiceError for Error {
             Error::Loading(_) | Error::Broken { .. } => Code::Unavailable,
             Error::Abandoned | Error::WorkLost | Error::Content(_) | Error::Io { .. } => Code::Internal,
             Error::Provider { source, .. } => match source {
-                ProviderError::TooLong { .. } | ProviderError::Refused(_) => Code::InvalidArgument,
+                ProviderError::TooLong { .. } | ProviderError::TextRefused { .. } | ProviderError::Refused(_) => {
+                    Code::InvalidArgument
+                }
                 ProviderError::Unsupported(_) => Code::Unimplemented,
                 ProviderError::Overloaded { .. } => Code::Overloaded,
                 ProviderError::RateLimited { .. } => Code::ResourceExhausted,

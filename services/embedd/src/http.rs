@@ -29,6 +29,8 @@ pub(crate) use stats::document as stats_document;
     paths(
         embed::embed,
         openai::embeddings,
+        openai::models,
+        openai::model,
         ollama::embed,
         stats::stats,
         models::models,
@@ -63,6 +65,8 @@ pub(crate) fn routes(desk: Desk) -> Router {
         .route("/v1/embed/warm/{id}", get(warm::get))
         .route("/v1/embed/tokenize", post(tokenize::tokenize))
         .route("/v1/embeddings", post(openai::embeddings))
+        .route("/v1/models", get(openai::models))
+        .route("/v1/models/{model}", get(openai::model))
         .route("/api/embed", post(ollama::embed))
         .with_state(desk)
 }

@@ -111,6 +111,14 @@ pub(crate) enum ProviderError {
     /// What the request asks for is not possible with this model.
     #[error("{0}")]
     Refused(String),
+    /// The upstream refuses one of the inputs.
+    #[error("{what}")]
+    TextRefused {
+        /// Which of the inputs.
+        at: usize,
+        bytes: usize,
+        what: String,
+    },
     /// This provider cannot do it for any request.
     #[error("{0}")]
     Unsupported(&'static str),

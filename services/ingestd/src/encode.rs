@@ -26,10 +26,14 @@ use crate::error::{Error, Result};
 use crate::source::{Failure, Source};
 
 mod balance;
+mod counted;
+mod nan;
 #[cfg(test)]
 mod tests;
 
 use balance::assign;
+use counted::Counted;
+use nan::without_untrue_bounds;
 
 /// Batches that wait for an encoder: enough that neither side stops at every batch.
 const BATCHES_QUEUED: usize = 16;
@@ -267,8 +271,8 @@ fn write(layout: &Layout, columns: &mut [ColumnWriters], batch: &RecordBatch) ->
 
 fn close(columns: Vec<ColumnWriters>) -> std::result::Result<Vec<(usize, Vec<ArrowColumnChunk>)>, ParquetError> {
     let chunks = |writers: ColumnWriters| {
-        let leaves = writers.leaves.into_iter().map(ArrowColumnWriter::close).collect::<std::result::Result<_, _>>()?;
-        Ok((writers.column, leaves))
+        let leaves = writers.leaves.into_iter().map(|leaf| without_untrue_bounds(leaf.close()?));
+        Ok((writers.column, leaves.collect::<std::result::Result<_, _>>()?))
     };
     columns.into_iter().map(chunks).collect()
 }
@@ -354,7 +358,10 @@ fn append<W: Write + Send>(
 }
 
 fn finish<O: Object>(mut file: SerializedFileWriter<Counted<O>>, written: &mut Written) -> Result<()> {
-    if let Err(error) = file.finish() {
+    let columns = file.schema_descr().num_columns();
+    file.inner_mut().hold_back();
+    let ended = file.finish().and_then(|_| Ok(file.inner_mut().write_end(columns)?));
+    if let Err(error) = ended {
         return Err(failure_of(&mut file, error));
     }
     let counted = file.inner_mut();
@@ -366,29 +373,4 @@ fn finish<O: Object>(mut file: SerializedFileWriter<Counted<O>>, written: &mut W
 /// What the object says of a failed write, else what the writer says.
 fn failure_of<O: Object>(file: &mut SerializedFileWriter<Counted<O>>, error: ParquetError) -> Error {
     file.inner_mut().to.as_mut().and_then(Object::failure).unwrap_or(Error::Encode(error))
-}
-
-/// Counts what goes through. Empty once it is finished.
-struct Counted<W> {
-    to: Option<W>,
-    bytes: u64,
-}
-
-impl<W> Counted<W> {
-    fn new(to: W) -> Self {
-        Counted { to: Some(to), bytes: 0 }
-    }
-}
-
-impl<W: Write> Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let Some(to) = &mut self.to else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
-        let length = to.write(bytes)?;
-        self.bytes += length as u64;
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.to.as_mut().map_or(Ok(()), Write::flush)
-    }
 }

@@ -108,7 +108,11 @@ impl Error {
 
     /// Of DuckDB, where nothing in the file is to blame.
     pub(crate) fn engine(error: duck::Error) -> Self {
-        if error.is_interrupt() { Error::ClientGone } else { Error::Engine(error) }
+        match error {
+            error if error.is_interrupt() => Error::ClientGone,
+            error if error.is_disk_full() => Error::DiskFull(io::Error::other(error)),
+            error => Error::Engine(error),
+        }
     }
 }
 
@@ -171,4 +175,25 @@ impl ServiceError for Error {
 
 fn humantime(duration: &Duration) -> String {
     format!("{} s", duration.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use duck::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_one_whoever_meets_it() {
+        let spilling = "IO Error: Could not write file \"/spool/x\": No space left on device";
+        let engine = |kind, message: &str| Error::engine(duck::Error { kind, message: message.to_owned() });
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        for error in [Error::spool(full), engine(ErrorKind::Io, spilling)] {
+            assert_eq!(error.code(), Code::InsufficientStorage, "{error:?}");
+            assert!(!error.public_detail().contains("/spool"), "{error:?}");
+        }
+        for error in [engine(ErrorKind::Io, "IO Error: gone"), engine(ErrorKind::Binder, spilling)] {
+            assert_eq!(error.code(), Code::Internal, "{error:?}");
+        }
+    }
 }

@@ -95,6 +95,7 @@ impl Session {
         match error.kind {
             OutOfMemory => Error::Memory(self.memory_bytes),
             Interrupt | Permission | Fatal | Internal => Error::engine(error),
+            _ if error.is_disk_full() => Error::engine(error),
             _ => Error::invalid(format!("{format}: {}", self.words(&error))),
         }
     }

@@ -60,7 +60,7 @@ impl Interceptor for Propagate {
             context.inject(&mut headers);
             for (key, value) in MetadataMap::from_headers(headers).into_headers() {
                 if let Some(key) = key
-                    && let Ok(value) = tonic::metadata::MetadataValue::try_from(value.as_bytes())
+                    && let Ok(value) = MetadataValue::try_from(value.as_bytes())
                     && let Ok(key) = tonic::metadata::MetadataKey::from_bytes(key.as_str().as_bytes())
                 {
                     request.metadata_mut().insert(key, value);

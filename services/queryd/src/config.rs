@@ -22,6 +22,10 @@ pub struct Config {
     pub storaged_url: Url,
     /// Where catalogd is.
     pub catalogd_url: Url,
+    /// Where vectord is, for `vector_search`.
+    pub vectord_url: Url,
+    /// Where embedd is, for `embed`.
+    pub embedd_url: Url,
     /// How often everything is asked of catalogd where its Watch says nothing.
     #[serde(with = "humantime_serde")]
     pub refresh_every: Duration,
@@ -58,7 +62,11 @@ pub struct Config {
     pub piece_bytes: usize,
     /// Pieces of an answer that wait for a slow client; then the statement waits.
     pub pieces_max: usize,
-    /// Bytes of one message from catalogd or storaged.
+    /// Different `vector_search` calls in one statement; more are 400.
+    pub searches_max: usize,
+    /// Texts of one call to embedd by `embed`: at most embedd's `texts_max`.
+    pub embed_batch_texts: usize,
+    /// Bytes of one message from a peer.
     pub peer_message_bytes_max: usize,
     /// DuckDB's httpfs, for datasets on S3; left out: beside libduckdb or beside the binary.
     pub httpfs_path: Option<PathBuf>,
@@ -104,6 +112,8 @@ impl Default for Config {
             http: HttpConfig::default(),
             storaged_url: loopback_url(3211),
             catalogd_url: loopback_url(3212),
+            vectord_url: loopback_url(3215),
+            embedd_url: loopback_url(3216),
             refresh_every: Duration::from_secs(30),
             resolve_timeout: Duration::from_secs(10),
             temp_dir: PathBuf::from("data/queryd/tmp"),
@@ -119,6 +129,8 @@ impl Default for Config {
             gate_cache_bytes: 64 << 20,
             piece_bytes: 256 << 10,
             pieces_max: 4,
+            searches_max: 16,
+            embed_batch_texts: 256,
             peer_message_bytes_max: 64 << 20,
             httpfs_path: None,
             s3: S3Config::default(),
@@ -138,6 +150,7 @@ impl ServiceConfig for Config {
             ("list_limit_max", self.list_limit_max),
             ("pieces_max", self.pieces_max),
             ("piece_bytes", self.piece_bytes),
+            ("embed_batch_texts", self.embed_batch_texts),
             ("peer_message_bytes_max", self.peer_message_bytes_max),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {

@@ -1,6 +1,7 @@
 //! DuckDB as a [`SqlEngine`](crate::engine::SqlEngine).
 
 mod adapter;
+mod embed;
 mod explain;
 mod scrub;
 mod session;

@@ -3,15 +3,17 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use kit::Caller;
+use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Dataset;
 use crate::error::Error;
 use crate::gate::Statement;
+use crate::meaning::Searched;
 
 /// One moment of every dataset that a statement reads.
 #[derive(Debug, Clone, Default)]
@@ -82,12 +84,32 @@ pub struct Run<'a> {
     pub parameters: &'a Parameters,
     /// What it reads.
     pub snapshot: &'a Snapshot,
+    /// The answers to the searches in it.
+    pub searched: &'a [Searched],
     /// For whom.
     pub caller: &'a Caller,
     /// What it may use.
     pub limits: &'a Limits,
+    /// When its time is up.
+    pub deadline: Instant,
     /// What ends it early.
     pub stop: &'a Stop,
+}
+
+/// What computes the vectors of `embed()`.
+pub trait Embedder: Send + Sync + 'static {
+    /// One vector for each text. Blocks, at most until the deadline or the stop.
+    ///
+    /// # Errors
+    /// What the model or the way to it did wrong.
+    fn embed(
+        &self,
+        texts: &[&str],
+        model: &str,
+        caller: &Caller,
+        deadline: Instant,
+        stop: &Stop,
+    ) -> Result<Vec<Arc<[f32]>>, Error>;
 }
 
 /// A column of a result.
@@ -129,6 +151,7 @@ pub struct Stop(Arc<StopState>);
 struct StopState {
     reason: AtomicU8,
     interrupt: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
+    asked: CancellationToken,
 }
 
 impl Stop {
@@ -151,6 +174,11 @@ impl Stop {
         }
     }
 
+    /// Ends when it is asked to stop: for whoever waits for something else than the engine.
+    pub(crate) async fn asked(&self) {
+        self.0.asked.cancelled().await;
+    }
+
     /// Asks for the stop; the first reason counts. An interrupt may come too early to be heard:
     /// call this again until the statement is down.
     pub(crate) fn ask(&self, reason: StopReason) {
@@ -159,6 +187,7 @@ impl Stop {
             StopReason::Abandoned => 2,
         };
         let _the_first_counts = self.0.reason.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
+        self.0.asked.cancel();
         // Under the lock, so that none comes after `disarm`: it would hit whatever runs there next.
         if let Some(interrupt) = &*self.0.interrupt.lock().unwrap_or_else(PoisonError::into_inner) {
             interrupt();

@@ -79,6 +79,16 @@ pub enum Error {
         /// What it answered.
         status: Box<tonic::Status>,
     },
+    /// A search or an embedding that the statement asks for came to nothing.
+    #[error("{detail}")]
+    Meaning {
+        /// Whose fault it is.
+        code: Code,
+        /// What, and why: fit for the client.
+        detail: String,
+        /// When it may be worth to try again.
+        retry_after: Option<Duration>,
+    },
     /// A dataset whose manifest cannot be used.
     #[error("the manifest of dataset {name:?} cannot be used: {reason}")]
     Poisoned {
@@ -121,13 +131,16 @@ impl ServiceError for Error {
                 code @ (Code::Unavailable | Code::Overloaded | Code::DeadlineExceeded) => code,
                 _ => Code::BadGateway,
             },
+            Error::Meaning { code, .. } => *code,
             Error::Poisoned { .. } | Error::Internal(_) => Code::Internal,
         }
     }
 
     fn public_detail(&self) -> String {
         match self {
-            Error::Timeout(_) | Error::Starting | Error::Overloaded { .. } | Error::NoSpace => self.to_string(),
+            Error::Timeout(_) | Error::Starting | Error::Overloaded { .. } | Error::NoSpace | Error::Meaning { .. } => {
+                self.to_string()
+            }
             Error::Engine { .. } if self.code() == Code::BadGateway => {
                 "a dataset's objects could not be read".to_owned()
             }
@@ -141,6 +154,7 @@ impl ServiceError for Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::Overloaded { retry_after } => Some(*retry_after),
+            Error::Meaning { retry_after, .. } => *retry_after,
             Error::Starting => Some(Duration::from_secs(1)),
             _ => None,
         }

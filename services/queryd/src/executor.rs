@@ -15,6 +15,7 @@ use crate::encode::{End, Format};
 use crate::engine::{Limits, Parameters, Rows, Run, Snapshot, SqlEngine, Stop, StopReason};
 use crate::error::Error;
 use crate::gate::Statement;
+use crate::meaning::Searched;
 use crate::metrics::Metrics;
 
 /// An interrupt that comes before the statement has begun is not heard: it is sent again this often.
@@ -50,6 +51,7 @@ pub(crate) struct Job {
     pub(crate) snapshot: Snapshot,
     pub(crate) caller: Caller,
     pub(crate) limits: Limits,
+    pub(crate) searched: Vec<Searched>,
     /// Of the whole statement, from its arrival on.
     pub(crate) deadline: Instant,
     pub(crate) format: Format,
@@ -99,9 +101,8 @@ impl Executor {
         let mut answer = Answer { pieces, _abandon: abandoned.clone().drop_guard() };
         let stop = Stop::default();
         let timeout = job.limits.timeout;
-        let outlet =
-            Outlet { send, stop: stop.clone(), stopped: CancellationToken::new(), runtime: Handle::current(), timeout };
-        let watch = Watch { stop, stopped: outlet.stopped.clone(), abandoned, deadline };
+        let outlet = Outlet { send, stop: stop.clone(), runtime: Handle::current(), timeout };
+        let watch = Watch { stop, abandoned, deadline };
         let done = CancellationToken::new();
         tokio::spawn(watch.until(done.clone()));
         let inner = self.0.clone();
@@ -160,7 +161,6 @@ struct Running {
 /// Stops a statement whose time is up or whose caller left.
 struct Watch {
     stop: Stop,
-    stopped: CancellationToken,
     abandoned: CancellationToken,
     deadline: Instant,
 }
@@ -174,7 +174,6 @@ impl Watch {
         };
         while !done.is_cancelled() {
             self.stop.ask(reason);
-            self.stopped.cancel();
             sleep(INTERRUPT_EVERY).await;
         }
     }
@@ -184,8 +183,6 @@ impl Watch {
 struct Outlet {
     send: mpsc::Sender<Result<Piece, Error>>,
     stop: Stop,
-    /// Wakes a thread that waits for a slow client.
-    stopped: CancellationToken,
     runtime: Handle,
     timeout: Duration,
 }
@@ -199,7 +196,7 @@ impl Outlet {
             Err(mpsc::error::TrySendError::Full(piece)) => self.runtime.block_on(async {
                 tokio::select! {
                     sent = self.send.send(piece) => sent.is_ok(),
-                    () = self.stopped.cancelled() => false,
+                    () = self.stop.asked() => false,
                 }
             }),
         };
@@ -255,8 +252,10 @@ impl Inner {
             statement: &job.statement,
             parameters: &job.parameters,
             snapshot: &job.snapshot,
+            searched: &job.searched,
             caller: &job.caller,
             limits: &job.limits,
+            deadline: job.deadline.into_std(),
             stop: &outlet.stop,
         };
         let mut rows = self.engine.execute(run)?;

@@ -7,6 +7,7 @@
 
 mod explain;
 mod functions;
+mod search;
 mod tree;
 pub(crate) use tree::is_dataset_name;
 
@@ -21,11 +22,12 @@ use tokio::sync::Semaphore;
 use crate::error::Error;
 pub use explain::Explain;
 use functions::Functions;
+pub use search::{Argument, SearchCall};
 
 const STACK_BYTES: usize = 64 << 20;
 
 /// A statement that may run, and what it reads.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// What was checked: exactly these bytes run, after `EXPLAIN` where [`Statement::explain`] says so.
     pub sql: Arc<str>,
@@ -33,6 +35,10 @@ pub struct Statement {
     pub explain: Option<Explain>,
     /// The datasets that it names.
     pub reads: BTreeSet<Read>,
+    /// The searches in it.
+    pub searches: Vec<SearchCall>,
+    /// Whether it calls `embed`.
+    pub embeds: bool,
     /// Whether it lists what datasets there are (SHOW TABLES, information_schema …).
     pub lists_catalog: bool,
     /// Whether its plan depends on nothing but itself and the datasets: it may be kept.
@@ -124,9 +130,11 @@ impl Gate {
         })?;
         Ok(Statement {
             sql: sql.into(),
-            plan_is_reusable: found.is_pure && !found.lists_catalog && explain.is_none(),
+            plan_is_reusable: found.is_pure && found.searches.is_empty() && !found.lists_catalog && explain.is_none(),
             explain,
             reads: found.reads,
+            searches: found.searches,
+            embeds: found.embeds,
             lists_catalog: found.lists_catalog,
         })
     }

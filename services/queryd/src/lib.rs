@@ -6,6 +6,9 @@
 //! of its own connection and answers in Arrow batches, which leave as JSON, NDJSON, CSV, Arrow or
 //! Parquet while they are computed.
 //!
+//! What a statement searches or embeds by meaning is asked of vectord and embedd, for the statement's caller and
+//! within its time.
+//!
 //! Invariant: user SQL reads, and reads only datasets: one statement, by DuckDB's own parser, every
 //! table and function in it known, on an engine that can open nothing but the datasets' folder.
 //! Invariant: what a statement names is checked against catalogd when it arrives (read your writes),
@@ -24,8 +27,10 @@ mod error;
 mod executor;
 pub mod gate;
 mod http;
+pub mod meaning;
 mod metrics;
 mod rpc;
+mod s3_keys;
 mod service;
 
 use std::sync::{Arc, OnceLock};
@@ -42,7 +47,9 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::{Follower, Known, Locations, Resolver, Snapshots};
 use crate::executor::{Executor, ExecutorLimits};
 use crate::gate::Gate;
+use crate::meaning::{Meaning, Texts};
 use crate::metrics::Metrics;
+use crate::s3_keys::Keys;
 use crate::service::{Parts, Service};
 pub use config::{Config, S3Config};
 pub use error::Error;
@@ -60,8 +67,14 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let metrics = Metrics::register(&mut registry);
     let catalogd = kit::grpc::channel(&config.catalogd_url).map_err(|e| ServeError::start("catalogd_url", e))?;
     let storaged = kit::grpc::channel(&config.storaged_url).map_err(|e| ServeError::start("storaged_url", e))?;
-    std::fs::create_dir_all(&config.temp_dir).map_err(|e| ServeError::start("temp_dir", e))?;
-    let gate = Gate::new(config.gate_cache_bytes).map_err(|e| ServeError::start("the gate", e))?;
+    let vectord = kit::grpc::channel(&config.vectord_url).map_err(|e| ServeError::start("vectord_url", e))?;
+    let embedd = kit::grpc::channel(&config.embedd_url).map_err(|e| ServeError::start("embedd_url", e))?;
+    let (temp_dir, cache_bytes) = (config.temp_dir.clone(), config.gate_cache_bytes);
+    let opening = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&temp_dir).map_err(|e| ServeError::start("temp_dir", e))?;
+        Gate::new(cache_bytes).map_err(|e| ServeError::start("the gate", e))
+    });
+    let gate = opening.await.map_err(|e| ServeError::start("the gate", e))??;
 
     let bytes_max = config.peer_message_bytes_max;
     let known = Known::new(health.clone(), metrics.clone());
@@ -78,15 +91,18 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     health.set("catalog", Status::Starting, "asking catalogd what there is");
     health.set("engine", Status::Starting, "asking storaged where the datasets lie");
     tokio::spawn(follower.run(shutdown.clone()));
+    let meaning = Meaning::new(vectord, embedd, bytes_max, config.searches_max);
+    let embedder = Arc::new(Texts::new(meaning.clone(), config.embed_batch_texts));
     let service = Service::new(Parts {
         gate,
+        meaning,
         snapshots: Snapshots::new(known, resolver, locations.clone()),
         executor: OnceLock::new(),
         timeout_default: config.timeout_default,
         timeout_max: config.timeout_max,
         list_limit_max: config.list_limit_max,
     });
-    let opening = open_engine(config.clone(), locations, service.clone(), health.clone(), metrics);
+    let opening = open_engine(config.clone(), locations, embedder, service.clone(), health.clone(), metrics);
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(opening));
 
     let message_bytes_max = usize::try_from(config.http.message_bytes_max).unwrap_or(usize::MAX);
@@ -98,8 +114,16 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     kit::server::run(service, listener, shutdown).await
 }
 
-/// Opens the engine once storaged has said where the datasets lie; until then statements are 503.
-async fn open_engine(config: Config, locations: Locations, service: Service, health: Health, metrics: Metrics) {
+/// Opens the engine once storaged has said where the datasets lie; until then statements are 503. Then keeps it in
+/// keys for S3, where the configuration has none.
+async fn open_engine(
+    config: Config,
+    locations: Locations,
+    embedder: Arc<Texts>,
+    service: Service,
+    health: Health,
+    metrics: Metrics,
+) {
     let root = loop {
         match locations.root().await {
             Ok(root) => break root,
@@ -116,13 +140,18 @@ async fn open_engine(config: Config, locations: Locations, service: Service, hea
         piece_bytes: config.piece_bytes,
         pieces_max: config.pieces_max,
     };
-    let settings = config.engine(root);
+    let mut settings = config.engine(root);
+    let keys = if settings.lacks_keys() { Keys::find(&mut settings.s3, health.clone()).await } else { None };
     let idle_max = limits.concurrent_max;
-    let opened = tokio::task::spawn_blocking(move || duckdb::DuckDb::open(&settings, idle_max)).await;
+    let opened = tokio::task::spawn_blocking(move || duckdb::DuckDb::open(&settings, idle_max, embedder)).await;
     match opened {
         Ok(Ok(engine)) => {
-            service.ready(Executor::new(Arc::new(engine), limits, metrics));
+            let engine = Arc::new(engine);
+            service.ready(Executor::new(engine.clone(), limits, metrics));
             health.set("engine", Status::Ok, duck::library_version());
+            if let Some(keys) = keys {
+                keys.renew(engine).await;
+            }
         }
         Ok(Err(error)) => {
             tracing::error!(%error, "the engine cannot be opened");

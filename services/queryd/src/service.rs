@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::future::try_join;
 use kit::Caller;
-
 use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::{Dataset, Snapshots};
@@ -14,6 +14,7 @@ use crate::engine::{Limits, Parameters};
 use crate::error::Error;
 use crate::executor::{Answer, Executor, Job, Piece};
 use crate::gate::{Explain, Gate, Statement, is_dataset_name};
+use crate::meaning::Meaning;
 
 /// A statement as it came, already of valid form.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ pub(crate) struct Service(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) gate: Gate,
     pub(crate) snapshots: Snapshots,
+    pub(crate) meaning: Meaning,
     /// Set once storaged has said where the datasets lie.
     pub(crate) executor: OnceLock<Executor>,
     pub(crate) timeout_default: Duration,
@@ -67,13 +69,7 @@ impl Service {
         let statement = self.0.gate.check(&query.sql).await?;
         let statement = match query.explain {
             None => statement,
-            explain => Arc::new(Statement {
-                sql: statement.sql.clone(),
-                explain,
-                reads: statement.reads.clone(),
-                lists_catalog: statement.lists_catalog,
-                plan_is_reusable: false,
-            }),
+            explain => Arc::new(Statement { explain, plan_is_reusable: false, ..(*statement).clone() }),
         };
         let Query { parameters, format, .. } = query;
         let held = self.0.snapshots.held_by(&statement, &caller);
@@ -81,14 +77,24 @@ impl Service {
             let asked = timeout_at(deadline, self.0.snapshots.take(&statement, &caller)).await;
             asked.unwrap_or(Err(Error::Timeout(limits.timeout)))
         };
-        let job = |snapshot| {
+        let job = |snapshot, searched| {
             let (statement, parameters, caller) = (statement.clone(), parameters.clone(), caller.clone());
-            executor.run(Job { statement, parameters, snapshot, caller, limits: limits.clone(), deadline, format })
+            let limits = limits.clone();
+            executor.run(Job { statement, parameters, snapshot, searched, caller, limits, deadline, format })
         };
-        let Some(held) = held else { return job(asked.await?).await };
+        if !statement.searches.is_empty() {
+            let searched = self.0.meaning.search(&statement.searches, &parameters, &caller, deadline.into_std());
+            let searched = async {
+                let searched = timeout_at(deadline, searched).await;
+                searched.unwrap_or(Err(Error::Timeout(limits.timeout)))
+            };
+            let (snapshot, searched) = try_join(asked, searched).await?;
+            return job(snapshot, searched).await;
+        }
+        let Some(held) = held else { return job(asked.await?, Vec::new()).await };
         // catalogd is asked while the statement already runs over what is held. Nothing of that run
         // leaves before the answer; if something else stands now, it is stopped and forgotten.
-        let (mut asked, mut begun) = (pin!(asked), Box::pin(job(held.clone())));
+        let (mut asked, mut begun) = (pin!(asked), Box::pin(job(held.clone(), Vec::new())));
         let (fresh, first) = tokio::select! {
             fresh = &mut asked => (fresh?, None),
             first = &mut begun => (asked.await?, Some(first)),
@@ -96,7 +102,7 @@ impl Service {
         match first {
             _ if !fresh.is_same_as(&held) => {
                 drop((first, begun));
-                job(fresh).await
+                job(fresh, Vec::new()).await
             }
             Some(first) => first,
             None => begun.await,

@@ -33,8 +33,19 @@ pub struct Config {
     pub storage_timeout: Duration,
     /// queryd: datasets are imported through it.
     pub queryd_url: Url,
-    /// catalogd: it knows the versions of datasets that are imported.
+    /// catalogd: it knows the datasets that are imported and followed.
     pub catalogd_url: Url,
+    /// embedd: it makes vectors of texts.
+    pub embedd_url: Url,
+    /// From the arrival of an add to the vectors of its texts, and of a create to what there is to know of its
+    /// model and dataset; then 504.
+    #[serde(with = "humantime_serde")]
+    pub embed_timeout: Duration,
+    /// One answer of catalogd.
+    #[serde(with = "humantime_serde")]
+    pub catalog_timeout: Duration,
+    /// Bytes of one message from catalogd.
+    pub peer_message_bytes_max: usize,
     /// Of new indexes where the caller names none: `lake` or `hnsw_rs`.
     pub engine: EngineKind,
     /// Indexes at most; more are 413.
@@ -49,11 +60,13 @@ pub struct Config {
     pub batch_bytes_max: usize,
     /// One item's metadata as JSON; more is 413.
     pub metadata_bytes_max: usize,
+    /// One text to be embedded; more are 400.
+    pub text_bytes_max: usize,
     /// Results of one search, per vector; more are 400.
     pub k_max: usize,
     /// Candidates kept on the way of a search or a build; more are 400.
     pub ef_max: usize,
-    /// Vectors in one search; more are 413.
+    /// Vectors, ids and texts in one search; more are 413.
     pub vectors_per_search_max: usize,
     /// Memory of all indexes together; adds beyond it are 507. 0: three quarters of the machine's.
     pub max_memory_bytes: usize,
@@ -101,6 +114,28 @@ pub struct Config {
     /// its peers.
     #[serde(with = "humantime_serde")]
     pub import_timeout: Duration,
+    /// Indexes that bring in a version of their dataset at once; others wait.
+    pub follows_at_once_max: usize,
+    /// Rows that become vectors, and a record of the log, at once. Two such batches are with embedd at a time.
+    pub follow_batch_rows: usize,
+    /// Bytes of text after which a batch has enough rows.
+    pub follow_batch_bytes: usize,
+    /// Rows of one query to queryd, all of which are held until they are brought in.
+    pub follow_page_rows: usize,
+    /// Bytes of rows after which the rest of a page is left to the next query.
+    pub follow_page_bytes: usize,
+    /// One query to queryd, at most `queryd.timeout_max`.
+    #[serde(with = "humantime_serde")]
+    pub follow_timeout: Duration,
+    /// The longest pause before what did not go is tried again. The first one is 500 ms.
+    #[serde(with = "humantime_serde")]
+    pub follow_retry_max: Duration,
+    /// How often catalogd is asked for all versions where its Watch says nothing.
+    #[serde(with = "humantime_serde")]
+    pub follow_refresh_every: Duration,
+    /// Items that are left to be found by comparing while a version is brought in, so that embedd has the
+    /// cores; less than `unindexed_items_max`.
+    pub follow_unlinked_items_max: usize,
 }
 
 impl Default for Config {
@@ -115,6 +150,10 @@ impl Default for Config {
             storage_timeout: Duration::from_secs(600),
             queryd_url: loopback_url(3214),
             catalogd_url: loopback_url(3212),
+            embedd_url: loopback_url(3216),
+            embed_timeout: Duration::from_secs(60),
+            catalog_timeout: Duration::from_secs(30),
+            peer_message_bytes_max: 64 << 20,
             engine: EngineKind::default(),
             indexes_max: 1_000,
             aliases_max: 1_000,
@@ -122,6 +161,7 @@ impl Default for Config {
             items_per_batch_max: 10_000,
             batch_bytes_max: 64 << 20,
             metadata_bytes_max: 64 << 10,
+            text_bytes_max: 1 << 20,
             k_max: 10_000,
             ef_max: 10_000,
             vectors_per_search_max: 100,
@@ -145,6 +185,15 @@ impl Default for Config {
             imports_max: 100,
             import_batch_items: 1_000,
             import_timeout: Duration::from_secs(600),
+            follows_at_once_max: 2,
+            follow_batch_rows: 512,
+            follow_batch_bytes: 8 << 20,
+            follow_page_rows: 20_000,
+            follow_page_bytes: 64 << 20,
+            follow_timeout: Duration::from_secs(600),
+            follow_retry_max: Duration::from_secs(60),
+            follow_refresh_every: Duration::from_secs(30),
+            follow_unlinked_items_max: 20_000,
         }
     }
 }
@@ -180,6 +229,7 @@ impl ServiceConfig for Config {
             ("dimension_max", self.dimension_max),
             ("items_per_batch_max", self.items_per_batch_max),
             ("batch_bytes_max", self.batch_bytes_max),
+            ("text_bytes_max", self.text_bytes_max),
             ("k_max", self.k_max),
             ("ef_max", self.ef_max),
             ("vectors_per_search_max", self.vectors_per_search_max),
@@ -193,12 +243,28 @@ impl ServiceConfig for Config {
             ("imports_at_once_max", self.imports_at_once_max),
             ("imports_max", self.imports_max),
             ("import_batch_items", self.import_batch_items),
+            ("follows_at_once_max", self.follows_at_once_max),
+            ("follow_batch_rows", self.follow_batch_rows),
+            ("follow_batch_bytes", self.follow_batch_bytes),
+            ("follow_page_rows", self.follow_page_rows),
+            ("follow_page_bytes", self.follow_page_bytes),
         ];
         if let Some((key, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(format!("{key} must not be 0"));
         }
         if self.import_batch_items > self.items_per_batch_max {
             return Err("import_batch_items must not exceed items_per_batch_max".into());
+        }
+        if self.follow_batch_rows > self.items_per_batch_max {
+            return Err("follow_batch_rows must not exceed items_per_batch_max".into());
+        }
+        if self.follow_unlinked_items_max + self.follow_batch_rows > self.unindexed_items_max {
+            return Err("follow_unlinked_items_max and follow_batch_rows must not exceed unindexed_items_max: \
+                        nothing would be linked, and no batch taken"
+                .into());
+        }
+        if self.follow_retry_max.is_zero() || self.follow_refresh_every.is_zero() {
+            return Err("follow_retry_max and follow_refresh_every must not be 0s".into());
         }
         if self.items_per_batch_max > self.unindexed_items_max {
             return Err(
@@ -223,7 +289,11 @@ mod tests {
         assert_eq!(senseless.validate().unwrap_err(), "k_max must not be 0");
         let crowded = Config { import_batch_items: 20_000, ..Config::default() };
         assert!(crowded.validate().unwrap_err().contains("import_batch_items"));
-        let never = Config { unindexed_items_max: 9_999, ..Config::default() };
+        let wide = Config { follow_batch_rows: 20_000, ..Config::default() };
+        assert!(wide.validate().unwrap_err().contains("follow_batch_rows"));
+        let stuck = Config { follow_unlinked_items_max: 200_001, ..Config::default() };
+        assert!(stuck.validate().unwrap_err().contains("follow_unlinked_items_max"));
+        let never = Config { unindexed_items_max: 9_999, follow_unlinked_items_max: 0, ..Config::default() };
         assert!(never.validate().unwrap_err().contains("unindexed_items_max"));
     }
 

@@ -8,6 +8,7 @@ use kit::{Code, Problem, ServiceError};
 
 use crate::filter::FilterError;
 use crate::log::LogError;
+use crate::model::Fingerprint;
 use crate::name::IndexName;
 
 /// How long a client waits before it tries again what was too much.
@@ -27,6 +28,8 @@ pub(crate) enum Error {
     Forbidden { name: String, act: &'static str },
     #[error("there is no index {0}")]
     NoIndex(String),
+    #[error("source.dataset: {0}")]
+    NoDataset(String),
     #[error("there is no alias {0}")]
     NoAlias(String),
     #[error("there is no item {id:?} in the index {index}")]
@@ -81,6 +84,17 @@ pub(crate) enum Error {
     Content(&'static str),
     #[error("{what}: {problem:?}")]
     Peer { what: String, problem: Problem },
+    #[error(
+        "the index {index} holds vectors of {model} as of fingerprint {held}, and embedd's {model} has {offered} now: \
+         they cannot be compared. Make a new index, or give embedd the former model back"
+    )]
+    OtherModel { index: IndexName, model: String, held: Fingerprint, offered: Fingerprint },
+    #[error("embedd's answer is not what was asked for: {0}")]
+    BadVectors(String),
+    #[error("the index {index} follows the dataset {dataset}: its items come from there alone")]
+    Follows { index: IndexName, dataset: String },
+    #[error("version {version} of the dataset {dataset}: {what}")]
+    BadRows { dataset: String, version: u64, what: String },
 }
 
 impl ServiceError for Error {
@@ -88,6 +102,7 @@ impl ServiceError for Error {
         match self {
             Error::InvalidName { .. } | Error::Invalid(_) | Error::Filter(_) => Code::InvalidArgument,
             Error::Forbidden { .. } => Code::PermissionDenied,
+            Error::NoDataset(_) => Code::NotFound,
             Error::NoIndex(_) | Error::NoAlias(_) | Error::NoItem { .. } | Error::NoImport(_) => Code::NotFound,
             Error::IndexExists(_) | Error::IsAlias(_) | Error::IsIndex(_) => Code::AlreadyExists,
             Error::TooMany { .. } => Code::PayloadTooLarge,
@@ -99,6 +114,9 @@ impl ServiceError for Error {
                 Code::Internal
             }
             Error::Peer { problem, .. } => problem.code,
+            Error::OtherModel { .. } | Error::Follows { .. } => Code::Conflict,
+            Error::BadVectors(_) => Code::BadGateway,
+            Error::BadRows { .. } => Code::FailedPrecondition,
         }
     }
 
@@ -110,6 +128,7 @@ impl ServiceError for Error {
             | Error::Memory { .. }
             | Error::DiskFull(_)
             | Error::Timeout(_)
+            | Error::BadVectors(_)
             | Error::Broken { .. } => self.to_string(),
             Error::Peer { what, problem } => format!("{what}: {}", problem.detail),
             other if other.code() == Code::Internal => Code::Internal.title().to_owned(),

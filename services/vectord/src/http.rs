@@ -12,7 +12,9 @@ mod search;
 mod wire;
 
 use axum::Router;
+use axum::middleware::from_extractor;
 use axum::routing::{get, post, put};
+use kit::extract::NoQuery;
 use utoipa::OpenApi;
 
 use crate::indexes::Indexes;
@@ -65,9 +67,12 @@ pub(crate) fn routes(indexes: Indexes) -> Router {
         .route("/import", get(import::list).post(import::begin))
         .route("/import/{id}", get(import::get));
     Router::new()
-        .route("/v1/vectors/index", get(index::list).post(index::create))
         .nest("/v1/vectors/index/{name}", of_one)
+        .route("/v1/vectors/index", post(index::create))
         .route("/v1/vectors/alias", get(alias::list))
         .route("/v1/vectors/alias/{alias}", put(alias::set).delete(alias::delete))
+        .route_layer(from_extractor::<NoQuery>())
+        // The one that takes parameters.
+        .route("/v1/vectors/index", get(index::list))
         .with_state(indexes)
 }

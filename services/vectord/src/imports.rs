@@ -146,7 +146,7 @@ impl Indexes {
     /// # Errors
     /// No such index; too many imports; a disk that cannot be written.
     pub(crate) async fn import(&self, caller: &Caller, name: &str, asked: NewImport) -> Result<Import, Error> {
-        let index = self.to_write(caller, name)?;
+        let index = self.to_fill(caller, name)?;
         if !caller.may_read(&asked.dataset) {
             return Err(Error::Forbidden { name: asked.dataset, act: "read" });
         }

@@ -19,6 +19,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::Error;
 use crate::config::Config;
+use crate::follow::{Following, Progress};
+use crate::mark::Mark;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::settings::Settings;
@@ -48,6 +50,8 @@ pub(crate) struct Shared {
 pub(crate) struct Index {
     pub(crate) settings: Settings,
     pub(crate) store: Arc<dyn IndexStore>,
+    /// With a source: how far it has followed that.
+    pub(crate) following: Option<Following>,
     shared: Shared,
     folder: PathBuf,
     queue: Queue,
@@ -73,12 +77,25 @@ pub(crate) struct IndexInfo {
     pub(crate) snapshot_ms: Option<i64>,
     /// Why it takes no writes; `None` where it does.
     pub(crate) broken: Option<String>,
+    /// With a source.
+    pub(crate) following: Option<Progress>,
 }
 
 impl Index {
     pub(crate) fn info(&self) -> IndexInfo {
         let snapshot_ms = Some(self.snapshot_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0);
-        IndexInfo { settings: self.settings.clone(), stats: self.store.stats(), snapshot_ms, broken: self.broken() }
+        IndexInfo {
+            settings: self.settings.clone(),
+            stats: self.store.stats(),
+            snapshot_ms,
+            broken: self.broken(),
+            following: self.following.as_ref().map(Following::progress),
+        }
+    }
+
+    /// How far it has followed its source; nowhere, without one.
+    pub(crate) fn mark(&self) -> Mark {
+        self.following.as_ref().map(Following::mark).unwrap_or_default()
     }
 
     pub(crate) fn broken(&self) -> Option<String> {

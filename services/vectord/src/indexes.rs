@@ -7,6 +7,7 @@ mod aliases;
 mod items;
 mod load;
 mod storage;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,18 +17,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use kit::grpc::PeerChannel;
 use kit::{Caller, Health};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Error;
 use crate::config::Config;
+use crate::embedder::Embedder;
+use crate::follow::{self, Datasets, follow};
 use crate::imports::Imports;
 use crate::index::{Index, IndexInfo, Shared, remove_folder};
 use crate::metrics::Metrics;
 use crate::name::IndexName;
 use crate::pool::Pool;
-use crate::settings::{NewIndex, Settings};
+use crate::settings::{NewIndex, Settings, SettingsMax};
 use storage::Storage;
 
 pub(crate) use items::{Answers, NewScroll, NewSearch, NewTarget, Which};
@@ -63,6 +66,10 @@ struct Inner {
     imports: Imports,
     queryd: PeerChannel,
     catalogd: PeerChannel,
+    embedder: Embedder,
+    datasets: Datasets,
+    /// Those that bring a version in have a permit.
+    follows: Arc<Semaphore>,
     /// Bodies of adds that are read and checked.
     batches: Pool,
 }
@@ -94,6 +101,9 @@ impl Indexes {
         let storage = if config.storage_snapshots { Some(Storage::connect(&config)?) } else { None };
         let queryd = kit::grpc::channel(&config.queryd_url)?;
         let catalogd = kit::grpc::channel(&config.catalogd_url)?;
+        let datasets = Datasets::new(catalogd.clone(), &config, health.clone());
+        let follows = Arc::new(Semaphore::new(config.follows_at_once_max));
+        let embedder = Embedder::new(kit::grpc::channel(&config.embedd_url)?);
         let searches = Pool::new(
             Config::threads(config.search_threads, 1),
             config.searches_waiting_max,
@@ -124,6 +134,9 @@ impl Indexes {
             imports,
             queryd,
             catalogd,
+            embedder,
+            datasets,
+            follows,
             batches,
         }));
         Ok((indexes, taken))
@@ -148,6 +161,26 @@ impl Indexes {
 
     pub(crate) fn catalogd(&self) -> PeerChannel {
         self.0.catalogd.clone()
+    }
+
+    pub(crate) fn datasets(&self) -> &Datasets {
+        &self.0.datasets
+    }
+
+    pub(crate) fn follows(&self) -> Arc<Semaphore> {
+        self.0.follows.clone()
+    }
+
+    pub(crate) fn maintenance(&self) -> &Pool {
+        &self.0.shared.maintenance
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.shared.metrics
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
     }
 
     pub(crate) fn stopping(&self) -> &CancellationToken {
@@ -200,6 +233,15 @@ impl Indexes {
         self.ready(raw)
     }
 
+    /// To put items in or take them out, which is nobody's business but its dataset's where it follows one.
+    pub(crate) fn to_fill(&self, caller: &Caller, raw: &str) -> Result<Arc<Index>, Error> {
+        let index = self.to_write(caller, raw)?;
+        match &index.settings.source {
+            None => Ok(index),
+            Some(source) => Err(Error::Follows { index: index.settings.name.clone(), dataset: source.dataset.clone() }),
+        }
+    }
+
     /// A grant on an alias is one on what it means.
     fn may_read(&self, caller: &Caller, raw: &str) -> Result<(), Error> {
         let meant = self.state(raw).map(|(name, _)| name);
@@ -220,34 +262,46 @@ impl Indexes {
     }
 
     /// # Errors
-    /// A name that is taken; settings out of range; too many.
+    /// A name that is taken; settings out of range; too many; a model that is not there.
     pub(crate) async fn create(&self, caller: &Caller, asked: NewIndex) -> Result<IndexInfo, Error> {
         let config = self.config();
         if !caller.may_write(asked.name.as_str()) {
             return Err(Error::Forbidden { name: asked.name.to_string(), act: "create" });
         }
+        self.free(&asked.name)?;
+        let model = self.model(caller, &asked).await?;
+        if let Some(source) = &asked.source {
+            self.check_source(caller, source).await?;
+        }
         let asked = NewIndex { engine: asked.engine.or(Some(config.engine)), ..asked };
-        let settings = Settings::new(asked, config.dimension_max, config.ef_max, crate::index::now_ms())?;
+        let max = SettingsMax { dimension: config.dimension_max, ef: config.ef_max };
+        let settings = Settings::new(asked, model, max, crate::index::now_ms())?;
         let name = settings.name.clone();
         let _naming = self.0.naming.lock().await;
-        {
-            let names = self.0.names.load();
-            if names.indexes.contains_key(&name) {
-                return Err(Error::IndexExists(name));
-            }
-            if names.aliases.contains_key(&name) {
-                return Err(Error::IsAlias(name));
-            }
-            let (count, limit) = (names.indexes.len() + 1, config.indexes_max);
-            if count > limit {
-                return Err(Error::TooMany { what: "indexes", count, limit, config_key: "indexes_max" });
-            }
-        }
+        self.free(&name)?;
         let (folder, shared) = (self.folder(&name), self.0.shared.clone());
         let created = self.0.shared.maintenance.run(move || Index::create(settings, folder, shared)).await??;
         let info = created.info();
-        self.swap(|names| drop(names.indexes.insert(name, State::Ready(created))));
+        self.swap(|names| drop(names.indexes.insert(name, State::Ready(created.clone()))));
+        follow(self, &created);
         Ok(info)
+    }
+
+    /// # Errors
+    /// A name that is taken; as many indexes as there may be.
+    fn free(&self, name: &IndexName) -> Result<(), Error> {
+        let names = self.0.names.load();
+        if names.indexes.contains_key(name) {
+            return Err(Error::IndexExists(name.clone()));
+        }
+        if names.aliases.contains_key(name) {
+            return Err(Error::IsAlias(name.clone()));
+        }
+        let (count, limit) = (names.indexes.len() + 1, self.config().indexes_max);
+        if count > limit {
+            return Err(Error::TooMany { what: "indexes", count, limit, config_key: "indexes_max" });
+        }
+        Ok(())
     }
 
     /// What the caller may read, by name, behind `after`.
@@ -313,6 +367,7 @@ impl Indexes {
             Some(State::Broken(_)) => self.remove(&name).await?,
         }
         self.0.health.remove(&load::component(&name));
+        self.0.health.remove(&follow::component(name.as_str()));
         self.0.shared.metrics.forget(name.as_str());
         self.0.imports.forget_index(name.as_str());
         let dangling = |names: &mut Names| {

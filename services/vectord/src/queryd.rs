@@ -1,5 +1,7 @@
 //! Rows of datasets, as queryd answers them.
 
+use std::time::Duration;
+
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::StreamDecoder;
@@ -11,16 +13,36 @@ use tokio_util::sync::CancellationToken;
 use crate::Error;
 use crate::indexes::Indexes;
 
+/// What queryd is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    /// An object: what its `$names` stand for. Empty: it has none.
+    pub(crate) params_json: String,
+}
+
+impl From<String> for Statement {
+    fn from(sql: String) -> Self {
+        Statement { sql, params_json: String::new() }
+    }
+}
+
 impl Indexes {
-    /// Runs a statement in queryd, for `caller` and within `import_timeout`.
+    /// Runs a statement in queryd, for `caller` and within `timeout`.
     ///
     /// # Errors
     /// queryd's.
-    pub(crate) async fn query(&self, caller: &Caller, sql: String) -> Result<Answer, Error> {
+    pub(crate) async fn query(
+        &self,
+        caller: &Caller,
+        statement: Statement,
+        timeout: Duration,
+    ) -> Result<Answer, Error> {
         let bytes_max = self.config().http.grpc_message_bytes_max();
         let mut client = QueryClient::new(self.queryd()).max_decoding_message_size(bytes_max);
-        let timeout_ms = u64::try_from(self.config().import_timeout.as_millis()).ok();
-        let request = ExecuteRequest { sql, timeout_ms, ..ExecuteRequest::default() };
+        let timeout_ms = u64::try_from(timeout.as_millis()).ok();
+        let Statement { sql, params_json } = statement;
+        let request = ExecuteRequest { sql, params_json, timeout_ms, ..ExecuteRequest::default() };
         let pieces = client.execute(kit::grpc::request(request, caller, None)).await.map_err(of_queryd)?.into_inner();
         let stopping = self.stopping().clone();
         Ok(Answer { pieces, decoder: StreamDecoder::new(), undecoded: Buffer::default(), stopping })

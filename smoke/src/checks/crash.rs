@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::meaning::{begin, followed, hire};
 use crate::context::Context;
 use crate::data::noise;
 use crate::http::Http;
@@ -63,6 +64,8 @@ impl Shared {
 pub(super) async fn run(context: &mut Context) -> Result<()> {
     let (appended, prefix, created) = (context.name("appended"), context.name("crash"), context.name("created"));
     context.http.ingest(&appended, "", "batch,n\n-1,0\n").await?.is(201)?;
+    let (crew, crew_index) = (context.name("crash_crew"), context.name("crash_crew_idx"));
+    begin(&context.http, &crew, &crew_index).await?;
     let shared = Shared::default();
     for round in 0..ROUNDS {
         let mut writers = JoinSet::new();
@@ -77,12 +80,16 @@ pub(super) async fn run(context: &mut Context) -> Result<()> {
             () = shared.wait_for(until) => {}
             Some(ended) = writers.join_next() => { ended??; bail!("a writer ended by itself"); }
         }
+        // The index may be anywhere on the way to this version, or not have heard of it.
+        hire(&context.http, &crew, 100 + round, "welder").await?;
         context.kill().await?;
         writers.shutdown().await;
         context.launch().await?;
         let verified = verify(&context.http, &appended, &prefix, &shared).await;
         verified.with_context(|| format!("after kill -9 number {}", round + 1))?;
     }
+    let index = followed(&context.http, &crew_index, 1 + ROUNDS as u64).await?;
+    ensure!(index["count"] == 4 + ROUNDS, "rows of the dataset are lost, or there twice: {index}");
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::http::Http;
 
-const MODEL: &str = "all-MiniLM-L6-v2";
+pub(super) const MODEL: &str = "all-MiniLM-L6-v2";
 const DIMENSION: usize = 384;
 
 pub(super) async fn run(context: &mut Context) -> Result<()> {

@@ -8,11 +8,18 @@ use proto::internal::v1::{ResolveRequest, Wanted};
 use proto::v1::query_client::QueryClient;
 use proto::v1::storage_client::StorageClient;
 use proto::v1::{ExecuteRequest, ListRequest};
+use reqwest::Method;
+use serde_json::json;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::context::Context;
 use crate::raw::Connection;
+
+/// Where services tell each other for whom they call.
+const CALLER: &str = "x-lakehouse-caller";
+/// `{"tenant":"t","role":"reader","grants":[]}` in base64.
+const READER_OF_NOTHING: &str = "eyJ0ZW5hbnQiOiJ0Iiwicm9sZSI6InJlYWRlciIsImdyYW50cyI6W119";
 
 /// Paths that two readers might understand differently.
 const CROOKED: [&str; 9] = [
@@ -48,9 +55,31 @@ pub(super) async fn run(context: &mut Context) -> Result<()> {
     let own = connection.send("GET /v1/catalog/datasets", &["origin: http://localhost:8080"], b"").await?;
     ensure!(own.status == 200, "a page of this machine: {}", own.status);
 
+    nobody_says_for_whom(context).await.context("x-lakehouse-caller")?;
     let channel = Endpoint::from_shared(base.to_string())?.connect().await.context("gRPC")?;
     internal_is_out_of_reach(channel.clone()).await?;
     public_is_within_reach(channel).await
+}
+
+/// Only a service may: the gateway's clients are who they are, whatever they state.
+async fn nobody_says_for_whom(context: &Context) -> Result<()> {
+    let http = &context.http;
+    let name = context.name("stated");
+    http.ingest(&name, "format=csv", "a\n1\n").await?.is(201)?;
+    let schema = || http.request(Method::GET, "/v1/sql/schema");
+    let sql = || http.request(Method::POST, "/v1/sql").json(&json!({ "sql": format!("SELECT a FROM {name}") }));
+    for stated in [READER_OF_NOTHING, "nobody"] {
+        for request in [schema(), sql(), http.request(Method::GET, "/health")] {
+            http.send(request.header(CALLER, stated)).await?.is(200)?;
+        }
+        let listed = http.send(schema().header(CALLER, stated)).await?.text();
+        ensure!(listed.contains(&name), "{stated} hides {name}");
+        let mut call = tonic::Request::new(ExecuteRequest { sql: format!("FROM {name}"), ..ExecuteRequest::default() });
+        call.metadata_mut().insert(CALLER, stated.parse()?);
+        let channel = Endpoint::from_shared(http.base().to_string())?.connect().await.context("gRPC")?;
+        QueryClient::new(channel).execute(call).await.with_context(|| format!("gRPC with {stated}"))?;
+    }
+    Ok(())
 }
 
 async fn internal_is_out_of_reach(channel: Channel) -> Result<()> {

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use super::meaning::{begin, followed, hire};
 use crate::context::Context;
 use crate::data;
 
@@ -22,6 +23,9 @@ pub(super) async fn run(context: &mut Context) -> Result<()> {
     let items =
         json!({ "items": [{ "id": "a", "vector": [1, 2], "metadata": { "n": 1 } }, { "id": "b", "vector": [3, 4] }] });
     http.post_json(&format!("/v1/vectors/index/{vectors}/add"), &items).await?.is(200)?;
+    let (crew, crew_index) = (context.name("kept_crew"), context.name("kept_crew_idx"));
+    begin(http, &crew, &crew_index).await?;
+    let following = followed(http, &crew_index, 1).await?;
     let before = state(context, &name).await?;
     let nearest = nearest(context, &vectors).await?;
 
@@ -31,6 +35,10 @@ pub(super) async fn run(context: &mut Context) -> Result<()> {
     ensure!(before == after, "before the restart: {before}\nafter it: {after}");
     ensure!(http.get(&object).await?.is(200)?.body == data::noise(7, 100_000), "the object");
     ensure!(self::nearest(context, &vectors).await? == nearest, "other answers than {nearest}");
+    let still = followed(http, &crew_index, 1).await?;
+    for key in ["model", "fingerprint", "source", "count"] {
+        ensure!(still[key] == following[key], "{key} was {}: {still}", following[key]);
+    }
     http.get(&format!("/v1/catalog/datasets/{gone}")).await?.problem(404, "not_found")?;
     let versions = http.rows(&format!("SELECT (SELECT count(*) FROM dataset_at('{name}', 1)), (SELECT count(*) FROM dataset_at('{name}', 2)), (SELECT count(*) FROM {name})")).await?;
     ensure!(versions == [json!([1_000, 1_500, 10])], "the versions: {versions:?}");
@@ -39,6 +47,8 @@ pub(super) async fn run(context: &mut Context) -> Result<()> {
     ensure!(again["version"] == 3, "after a tombstone: {again}");
     http.ingest(&name, "mode=append", data::csv(1)).await?.is(200)?;
     ensure!(http.count(&name).await? == 11, "an append after the restart");
+    hire(http, &crew, 5, "pastry chef").await?;
+    ensure!(followed(http, &crew_index, 2).await?["count"] == 5, "an index that follows no more");
     Ok(())
 }
 

@@ -86,7 +86,7 @@ async fn refused(http: &Http, path: &str) -> Result<()> {
     Ok(())
 }
 
-async fn post(http: &Http, path: &str, verb: &str, body: &Value) -> Result<Value> {
+pub(super) async fn post(http: &Http, path: &str, verb: &str, body: &Value) -> Result<Value> {
     http.post_json(&format!("{path}/{verb}"), body).await?.is(200).with_context(|| verb.to_owned())?.json()
 }
 

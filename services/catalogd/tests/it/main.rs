@@ -12,3 +12,4 @@ mod resolve;
 mod rest;
 mod restart;
 mod watch;
+mod worker;

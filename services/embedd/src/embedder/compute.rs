@@ -164,11 +164,15 @@ impl Work<'_> {
     }
 
     fn failed(&self, ats: &[usize], error: ProviderError) -> Error {
-        if let ProviderError::TooLong { at, tokens, max } = error {
-            return Error::TooLong { at: ats.get(at).copied().unwrap_or(at), tokens, max };
-        }
+        let place = |at: usize| ats.get(at).copied().unwrap_or(at);
         let (model, kind) = (self.model.name.clone(), self.model.provider.kind());
-        let error = Error::Provider { model, kind, source: error };
+        let error = match error {
+            ProviderError::TooLong { at, tokens, max } => return Error::TooLong { at: place(at), tokens, max },
+            ProviderError::TextRefused { at, bytes, what } => {
+                return Error::TextRefused { at: place(at), bytes, model, what };
+            }
+            source => Error::Provider { model, kind, source },
+        };
         if error.code().http_status().is_server_error() {
             self.inner.stats.failed(&self.model.name);
         }

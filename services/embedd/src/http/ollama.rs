@@ -7,7 +7,7 @@ use axum::response::Response;
 use kit::Problem;
 use serde_json::json;
 
-use super::openai::with_body;
+use super::openai::{can_have, with_body};
 use super::{Desk, answer, body, negotiate, wire};
 use crate::embedder::NewEmbed;
 
@@ -45,7 +45,7 @@ async fn answered(desk: &Desk, request: Request) -> Result<Response, Problem> {
         let plain = asked.model.strip_suffix(":latest").unwrap_or(&asked.model);
         let name = if models.knows(&asked.model) { &asked.model } else { plain };
         let model = Some(name.to_owned()).filter(|name| !name.is_empty());
-        models.resolve(model.as_deref())?;
+        can_have(asked.dimensions, &*models.resolve(model.as_deref())?)?;
         let inputs = asked.input.map(|input| input.0).unwrap_or_default();
         if inputs.is_empty() {
             // Ollama answers nothing for nothing.

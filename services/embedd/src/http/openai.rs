@@ -1,6 +1,7 @@
-//! `POST /v1/embeddings`, as OpenAI has it.
+//! `POST /v1/embeddings` and `GET /v1/models`, as OpenAI has them.
 
-use axum::extract::{Request, State};
+use axum::Json;
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -10,6 +11,7 @@ use serde_json::json;
 use super::negotiate::{self, JSON};
 use super::{Desk, answer, body, wire};
 use crate::embedder::NewEmbed;
+use crate::models::Model;
 
 /// OpenAI's embeddings: texts or tokens into vectors.
 ///
@@ -40,19 +42,59 @@ async fn answered(desk: &Desk, request: Request) -> Result<Response, Problem> {
         let asked: wire::OpenAiEmbed = body::parse(&body)?;
         let as_base64 = asked.as_base64()?;
         let model = asked.model.filter(|model| !model.is_empty());
-        if let Some(dimensions) = asked.dimensions {
-            let known = embedder.models().resolve(model.as_deref())?.dimension();
-            if known.map(|known| known as u64) != Some(dimensions) {
-                let has = known.map_or(String::new(), |known| format!(": its vectors have {known}"));
-                return Err(Problem::invalid(format!("dimensions: this model cannot be cut to {dimensions}{has}")));
-            }
-        }
+        can_have(asked.dimensions, &*embedder.models().resolve(model.as_deref())?)?;
         let asked = NewEmbed { model, inputs: asked.input.0, normalize: None, truncate: true };
         Ok((embedder.prepare(asked)?, as_base64))
     });
     let (prepared, as_base64) = prepared.await?;
     let embedded = desk.embedder.finish(prepared).await?;
     answer::write(desk, embedded, move |embedded| Ok(answer::as_json(answer::openai(embedded, as_base64)))).await
+}
+
+/// Vectors are never cut: an answer of another length than was asked for would be worse than none.
+///
+/// # Errors
+/// 400 for `dimensions` that the model does not have anyway.
+pub(super) fn can_have(dimensions: Option<u64>, model: &Model) -> Result<(), Problem> {
+    let Some(dimensions) = dimensions else { return Ok(()) };
+    let known = model.dimension();
+    if known.map(|known| known as u64) == Some(dimensions) {
+        return Ok(());
+    }
+    let has = known.map_or(String::new(), |known| format!(": its vectors have {known}"));
+    Err(Problem::invalid(format!("dimensions: this model cannot be cut to {dimensions}{has}")))
+}
+
+/// The models as OpenAI lists them.
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    tag = "embeddings",
+    operation_id = "openai_models",
+    responses((status = 200, description = "All of them", body = wire::OpenAiModels))
+)]
+pub(super) async fn models(State(desk): State<Desk>) -> Json<wire::OpenAiModels> {
+    let ready = desk.embedder.models().ready();
+    Json(wire::OpenAiModels::of(ready.iter().map(|model| wire::OpenAiModel::of(model))))
+}
+
+/// One model as OpenAI shows it.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{model}",
+    tag = "embeddings",
+    operation_id = "openai_model",
+    params(("model" = String, Path, description = "As it is configured")),
+    responses(
+        (status = 200, description = "It can be used", body = wire::OpenAiModel),
+        (status = 404, description = "No such model"),
+    )
+)]
+pub(super) async fn model(State(desk): State<Desk>, Path(name): Path<String>) -> Response {
+    match desk.embedder.models().resolve(Some(&name)) {
+        Ok(model) => Json(wire::OpenAiModel::of(&model)).into_response(),
+        Err(error) => refused(error.into()),
+    }
 }
 
 /// With OpenAI's body, which its clients take messages from.

@@ -64,7 +64,7 @@ impl Provider for Ollama {
             let vectors = answered.embeddings.into_iter().zip(tokens.into_iter().chain(std::iter::repeat(0)));
             Ok(vectors.map(|(vector, tokens)| embedding(vector, tokens, wish)).collect())
         };
-        self.upstream.embed(inputs, deadline, |inputs| self.ask(inputs, wish.truncate), read).await
+        self.upstream.embed(inputs, !wish.truncate, deadline, |inputs| self.ask(inputs, wish.truncate), read).await
     }
 
     async fn tokenize(&self, _: Vec<String>) -> Result<Vec<Tokens>, ProviderError> {

@@ -101,7 +101,7 @@ impl Provider for Openai {
 
     async fn embed(&self, inputs: Vec<Input>, wish: Wish, deadline: Instant) -> Result<Vec<Embedding>, ProviderError> {
         let read = |inputs: &[Input], answer: &[u8]| read(inputs, answer, wish);
-        self.upstream.embed(inputs, deadline, |inputs| self.ask(inputs), read).await
+        self.upstream.embed(inputs, !wish.truncate, deadline, |inputs| self.ask(inputs), read).await
     }
 
     async fn tokenize(&self, _: Vec<String>) -> Result<Vec<Tokens>, ProviderError> {

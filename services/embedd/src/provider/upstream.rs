@@ -1,5 +1,7 @@
 //! What the remote providers have in common: batches, one call with its limits, and trying again.
 
+mod blame;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -92,23 +94,31 @@ impl Upstream {
     }
 
     /// Embeds in batches, several at once. `ask` makes the body of a call, `read` takes the answer for so many
-    /// inputs apart.
+    /// inputs apart. Where nothing may be cut off, a refusal is about one text, and `strict` has it found.
     ///
     /// # Errors
     /// The first batch that fails; the others are given up.
     pub(crate) async fn embed(
         &self,
         inputs: Vec<Input>,
+        strict: bool,
         deadline: Instant,
         ask: impl Fn(&[Input]) -> Result<Vec<u8>, ProviderError> + Sync,
         read: impl Fn(&[Input], &[u8]) -> Result<Vec<Embedding>, ProviderError> + Sync,
     ) -> Result<Vec<Embedding>, ProviderError> {
         let batches = batches(&inputs, self.batch_texts_max, self.batch_bytes_max);
         let (ask, read) = (&ask, &read);
-        let mut calls = Vec::with_capacity(batches.len());
+        let (mut calls, mut next) = (Vec::with_capacity(batches.len()), 0);
         for batch in batches {
+            let first = next;
+            next += batch.len();
             calls.push(async move {
-                let answer = self.call(ask(batch)?.into(), deadline).await?;
+                let answer = match self.call(ask(batch)?.into(), deadline).await {
+                    Err(refusal @ ProviderError::Refused(_)) if strict || batch.len() == 1 => {
+                        return Err(self.blamed(batch, deadline, ask, refusal).await.behind(first));
+                    }
+                    other => other?,
+                };
                 let (read, asked) = (read(batch, &answer)?, batch.len());
                 if read.len() == asked {
                     Ok(read)
@@ -213,6 +223,16 @@ impl Drop for Waiting<'_> {
 }
 
 impl ProviderError {
+    /// With so many inputs before those that it counts.
+    fn behind(self, first: usize) -> Self {
+        match self {
+            ProviderError::TextRefused { at, bytes, what } => {
+                ProviderError::TextRefused { at: first + at, bytes, what }
+            }
+            other => other,
+        }
+    }
+
     fn retry_after(&self) -> Option<Duration> {
         match self {
             ProviderError::RateLimited { retry_after } => *retry_after,

@@ -125,6 +125,43 @@ async fn what_an_upstream_says_of_a_request_is_passed_on_without_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_an_upstream_refuses_is_named_where_nothing_may_be_cut_off() {
+    for kind in KINDS {
+        let upstream = Upstream::start().await;
+        let platform = Platform::on(&upstream, kind, |config| {
+            config.models.get_mut("remote").unwrap().batch_texts_max = 8;
+        })
+        .await;
+        platform.done("v1/embed", json!({ "texts": ["cached"], "truncate": false })).await;
+        let refused = async |texts: &[&str]| {
+            let calls = upstream.calls().len();
+            let asked = json!({ "texts": texts, "truncate": false });
+            let problem = platform.refused("v1/embed", asked, 400).await;
+            (problem["detail"].as_str().unwrap().to_owned(), upstream.calls().len() - calls)
+        };
+        let texts: Vec<String> = (0..12).map(|n| format!("text {n}")).collect();
+        let mut texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        for place in [2, 7, 8, 11] {
+            let good = std::mem::replace(&mut texts[place], BAD);
+            let order = [&["cached", "text 0"], &texts[..]].concat();
+            let (detail, calls) = refused(&order).await;
+            let told = format!("texts[{}], of 11 bytes: the model remote: the upstream says: bad input", place + 2);
+            assert!(detail.starts_with(&told), "{detail}");
+            assert!(calls <= 2 + 4, "{calls} for two batches and the halves of one");
+            texts[place] = good;
+        }
+        let (alone, _) = refused(&[BAD]).await;
+        assert!(alone.starts_with("texts[0], of 11 bytes: "), "{alone}");
+        // What is wrong with the whole is nobody's fault, and what fails on the way to it is not told instead.
+        for faults in [vec![], vec![Fault::Status(400, None, "{}")], vec![Fault::Status(500, None, "")]] {
+            upstream.fail([Fault::Status(400, None, r#"{"error":"too much"}"#)].into_iter().chain(faults));
+            let (whole, _) = refused(&["x", "y", "z"]).await;
+            assert!(whole.ends_with("): the upstream says: too much"), "{whole}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn long_requests_go_in_batches_and_come_back_in_order() {
     let upstream = Upstream::start().await;
     let platform = Platform::on(&upstream, ProviderKind::Openai, |config| {

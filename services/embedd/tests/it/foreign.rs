@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use crate::platform::{Platform, vector};
+use crate::platform::{Platform, body, vector};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn openai_answers_each_shape_of_input() {
@@ -31,6 +31,17 @@ async fn openai_answers_each_shape_of_input() {
     let lists = platform.done("v1/embeddings", json!({ "input": [[1], [7, 8, 9]], "dimensions": 8 })).await;
     assert_eq!(tokens["usage"]["total_tokens"], 3);
     assert_eq!(lists["data"][1]["embedding"], tokens["data"][0]["embedding"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openai_lists_the_models() {
+    let platform = Platform::start().await;
+    let hash = json!({ "id": "hash", "object": "model", "created": 0, "owned_by": "hash" });
+    assert_eq!(platform.get("v1/models").await, json!({ "object": "list", "data": [hash] }));
+    assert_eq!(platform.get("v1/models/hash").await, hash);
+    let request = platform.request(reqwest::Method::GET, "v1/models/none");
+    let (status, none) = body(request.send().await.unwrap()).await;
+    assert_eq!((status.as_u16(), &none["error"]["code"]), (404, &json!("model_not_found")), "{none}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,6 +79,8 @@ async fn ollama_answers_and_refuses_as_ollama() {
     assert_eq!(nothing["embeddings"], json!([]));
     let none = platform.refused("api/embed", json!({ "model": "none", "input": "a" }), 404).await;
     assert!(none["error"].as_str().unwrap().contains("there are: hash"), "{none}");
+    let cut = platform.refused("api/embed", json!({ "model": "hash", "input": "a", "dimensions": 4 }), 400).await;
+    assert!(cut["error"].as_str().unwrap().contains("its vectors have 8"), "{cut}");
     let long = json!({ "model": "hash", "input": "a b c", "truncate": false });
     let long = platform.refused("api/embed", long, 400).await;
     assert!(long["error"].as_str().unwrap().contains("it has 3 tokens"), "{long}");

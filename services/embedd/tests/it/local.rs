@@ -9,11 +9,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use embedd::{ModelConfig, ProviderKind};
+use reqwest::Method;
 use serde_json::json;
 
-use crate::platform::{Platform, hash, length, vector};
+use crate::platform::{Platform, body, hash, length, vector};
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools/minilm"));
     assert!(folder.join("model.safetensors").exists(), "{} is not there: run ./just setup", folder.display());
     folder
@@ -67,6 +68,20 @@ async fn its_tokens_can_be_had_given_and_be_too_many() {
     assert_eq!(text["data"], given["data"]);
     let unknown = platform.refused("v1/embeddings", json!({ "input": [4_000_000] }), 400).await;
     assert!(unknown["error"]["message"].as_str().unwrap().contains("there is no token 4000000"), "{unknown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_may_wait_for_it_is_told_to_come_again() {
+    let platform = Platform::with(|config| {
+        *config = embedd::Config { model_dir: folder(), local_queue_texts_max: 2, ..embedd::Config::default() };
+    })
+    .await;
+    let request = platform.request(Method::POST, "v1/embed").json(&json!({ "texts": ["a", "b", "c"] }));
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["retry-after"], "1");
+    let (status, problem) = body(response).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("overloaded")));
+    platform.embed(&["a", "b"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Warm-ups.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use arrow_ipc::writer::StreamWriter;
@@ -92,6 +93,26 @@ async fn a_file_is_read_at_the_start() {
     let job = ended(&platform, &id).await;
     assert_eq!((&job["state"], &job["texts_done"], &job["computed"]), (&json!("done"), &json!(3), &json!(2)));
     assert_eq!(platform.embed(&["welder", "forklift driver IL"]).await["cached"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_up_with_a_period_begins_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("queries.txt");
+    std::fs::write(&file, "welder").unwrap();
+    let platform = Platform::with(|config| {
+        let every = Some(Duration::from_millis(20));
+        config.warm = vec![WarmConfig { file: Some(file.clone()), every, ..WarmConfig::default() }];
+    })
+    .await;
+    let done = async || {
+        let jobs = platform.get("v1/embed/warm").await;
+        jobs["jobs"].as_array().unwrap().iter().filter(|job| job["state"] == "done").count()
+    };
+    while done().await < 2 {}
+    // What is in the file by then is there as well.
+    std::fs::write(&file, "welder\nforklift driver IL").unwrap();
+    while platform.stats().await["size"] != 2 {}
 }
 
 #[tokio::test(flavor = "multi_thread")]

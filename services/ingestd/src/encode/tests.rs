@@ -1,10 +1,11 @@
 use std::sync::{Arc, Mutex};
 
 use arrow_array::builder::{ListBuilder, StringBuilder};
-use arrow_array::{ArrayRef, Int64Array};
+use arrow_array::{ArrayRef, Float64Array, Int64Array};
 use arrow_schema::DataType;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::ColumnOrder;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::*;
@@ -147,6 +148,40 @@ fn pages_end_where_a_vector_does_whatever_the_batches() {
     let page = PAGE_ROWS as i64;
     assert_eq!(starts(0), [0, page, 2 * page, 3 * page]);
     assert_eq!(starts(1), [0, page]);
+}
+
+fn floats(groups: [[Vec<f64>; 2]; 2]) -> Batches {
+    let batch = |columns: [Vec<f64>; 2]| {
+        let [a, b] = columns.map(|values| Arc::new(Float64Array::from(values)) as ArrayRef);
+        RecordBatch::try_from_iter_with_nullable([("a", a, true), ("b", b, true)]).unwrap()
+    };
+    let batches = groups.map(batch).to_vec();
+    Batches { schema: batches[0].schema(), batches: batches.into_iter(), fails_at_end: false }
+}
+
+/// To some readers, DuckDB among them, NaN is the greatest number: bounds without it are not true to them.
+#[test]
+fn chunks_with_nan_have_no_bounds_and_others_keep_theirs() {
+    let config = Config { row_group_rows: 2, encode_threads: 2, ..Config::default() };
+    let groups = || [[vec![1.5, 2.5], vec![-0.5, 0.5]], [vec![3.5, 4.5], vec![f64::NAN, 7.5]]];
+    let memory = Memory::default();
+    encode(&mut floats(groups()), &layout(&config, &floats(groups())), &memory).unwrap();
+    let object = Bytes::copy_from_slice(&memory.0.lock().unwrap()[0]);
+    let footer = ParquetMetaDataReader::new().parse_and_finish(&object).unwrap();
+    let bounds = |group: usize, column: usize| {
+        let chunk = footer.row_group(group).column(column);
+        let statistics = chunk.statistics().unwrap();
+        assert_eq!(statistics.null_count_opt(), Some(0), "what is true of the rest is still told");
+        assert!(chunk.offset_index_range().is_some());
+        let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().unwrap());
+        let both = statistics.min_bytes_opt().map(number).zip(statistics.max_bytes_opt().map(number));
+        assert_eq!(both.is_some(), chunk.column_index_range().is_some(), "{group} {column}");
+        both
+    };
+    let found = [bounds(0, 0), bounds(0, 1), bounds(1, 0), bounds(1, 1)];
+    assert_eq!(found, [Some((1.5, 2.5)), Some((-0.5, 0.5)), Some((3.5, 4.5)), None]);
+    let orders = footer.file_metadata().column_orders().unwrap();
+    assert!(orders.iter().all(|order| matches!(order, ColumnOrder::TYPE_DEFINED_ORDER(_))), "{orders:?}");
 }
 
 fn collect_ids(node: &parquet::schema::types::Type, ids: &mut Vec<(String, Option<i32>)>) {

@@ -12,7 +12,7 @@ async fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
-async fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(crate) async fn zstd(bytes: &[u8]) -> Vec<u8> {
     let mut packed = Vec::new();
     async_compression::tokio::bufread::ZstdEncoder::new(bytes).read_to_end(&mut packed).await.unwrap();
     packed

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::Int8Type;
-use arrow_array::{ArrayRef, DictionaryArray, DurationSecondArray, Int32Array, LargeStringArray, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int8Type, Int64Type};
+use arrow_array::{
+    ArrayRef, DictionaryArray, DurationSecondArray, Float64Array, Int32Array, LargeStringArray, RecordBatch,
+};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 
 use crate::platform::{Platform, answer, schema};
@@ -41,6 +44,25 @@ async fn arrow_and_parquet_are_told_by_their_first_bytes() {
         assert_eq!(schema(&body), ["id INTEGER", "role VARCHAR", "name VARCHAR"], "{name}");
         assert_eq!(platform.rows(name).await, ["1|driver|Ann", "2|nurse|", "3|driver|Cid"], "{name}");
     }
+}
+
+/// DuckDB believes the bounds that it finds in a file, and to it NaN is the greatest number.
+#[tokio::test(flavor = "multi_thread")]
+async fn nan_is_found_by_a_reader_that_believes_bounds() {
+    let platform = Platform::start().await;
+    let numbers: ArrayRef = Arc::new(Float64Array::from(vec![1.5, f64::NAN, 2.5]));
+    let batch = RecordBatch::try_from_iter([("x", numbers)]).unwrap();
+    platform.ingest("numbers", arrow_stream(&batch)).await.expect(201);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), platform.object(&platform.objects().await[0]).await).unwrap();
+    let connection = duck::Database::open_in_memory(&[]).unwrap().connect().unwrap();
+    let count = |condition: &str| {
+        let path = duck::quote_literal(file.path().to_str().unwrap());
+        let sql = format!("SELECT count(*) FROM read_parquet({path}) WHERE {condition}");
+        let rows = connection.prepare(&sql).unwrap().execute().unwrap().next_batch().unwrap().unwrap();
+        rows.column(0).as_primitive::<Int64Type>().value(0)
+    };
+    assert_eq!((count("x > 100"), count("x = 'nan'::DOUBLE"), count("x < 2")), (1, 1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

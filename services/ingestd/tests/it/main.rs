@@ -11,3 +11,4 @@ mod json;
 mod limits;
 mod modes;
 mod platform;
+mod worker;

@@ -73,6 +73,19 @@ impl Platform {
         Platform { folder, storaged: Some(storaged), catalogd, ingestd, client }
     }
 
+    /// With an ingestd that is watched.
+    pub(crate) async fn watched() -> Self {
+        let mut platform = Self::start().await;
+        let config = ingestd::Config {
+            storaged_url: platform.storaged.as_ref().unwrap().url(),
+            catalogd_url: platform.catalogd.url(),
+            spool_dir: platform.folder.path().join("watched"),
+            ..ingestd::Config::default()
+        };
+        platform.ingestd = TestServer::watched(|listener, stop| ingestd::serve(config, listener, stop)).await;
+        platform
+    }
+
     /// A request for `path` below `/v1/ingest/`.
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(self.ingestd.url().join(&format!("v1/ingest/{path}")).unwrap())
@@ -106,7 +119,7 @@ impl Platform {
         page.objects.into_iter().map(|object| object.key).collect()
     }
 
-    async fn object(&self, key: &str) -> Bytes {
+    pub(crate) async fn object(&self, key: &str) -> Bytes {
         let request = GetRequest { key: key.to_owned(), ..GetRequest::default() };
         let mut parts = self.store().get(request).await.unwrap().into_inner();
         let mut bytes = BytesMut::new();

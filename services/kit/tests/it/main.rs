@@ -6,3 +6,4 @@ mod drain;
 mod limits;
 mod problems;
 mod service;
+mod worker;

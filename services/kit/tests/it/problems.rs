@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
+use kit::{CALLER, Caller, Role};
 use serde_json::Value;
 
 use crate::service::{send, start};
@@ -103,6 +104,20 @@ async fn a_parameter_where_there_is_none_is_named() {
     for target in ["/takes-nothing", "/takes-nothing?"] {
         assert_eq!(send(server.address(), "GET", target, &[], "").await.body, "nothing", "{target}");
     }
+}
+
+#[tokio::test]
+async fn a_caller_is_whom_a_service_states_and_nobody_else() {
+    let (server, _) = start(|_| {}).await;
+    let caller = Caller { tenant: "theirs".into(), role: Role::Reader, grants: [].into() };
+    let stated = format!("{CALLER}: {}", caller.to_header());
+    assert_eq!(send(server.address(), "GET", "/caller", &[&stated], "").await.body, "theirs");
+    assert_eq!(send(server.address(), "GET", "/caller", &[], "").await.body, "local");
+    let nobody = format!("{CALLER}: nobody");
+    let refused = send(server.address(), "GET", "/caller", &[&nobody], "").await;
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (400, Some("invalid_argument")));
+    let call = send(server.address(), "POST", "/caller", &[&nobody, "content-type: application/grpc"], "").await;
+    assert_eq!((call.status, call.header("grpc-status")), (200, Some("3")), "{call:?}");
 }
 
 /// What this thread logs, one JSON object a line.

@@ -256,6 +256,8 @@ mod tests {
             sql: format!("SELECT * FROM {name}").into(),
             explain: None,
             reads: [Read { name: name.to_owned(), version: None }].into(),
+            searches: Vec::new(),
+            embeds: false,
             lists_catalog: false,
             plan_is_reusable: true,
         }

@@ -7,11 +7,12 @@ use arrow_schema::SchemaRef;
 use duck::{Database, Prepared, Stream};
 use kit::{Caller, Role};
 
+use super::embed::{Allowed, Embed};
 use super::explain;
 use super::scrub::{statement_error, stopped};
 use super::session::Session;
-use super::setup::{self, Settings};
-use crate::engine::{Parameters, ResultColumn, Rows, Run, Snapshot, SqlEngine, Stop};
+use super::setup::{self, S3, Settings};
+use crate::engine::{Embedder, Parameters, ResultColumn, Rows, Run, Snapshot, SqlEngine, Stop};
 use crate::error::Error;
 use crate::gate::{Explain, Statement};
 
@@ -24,19 +25,31 @@ pub struct DuckDb(Arc<Shared>);
 struct Shared {
     database: Database,
     root: String,
+    embed: Embed,
     idle: Mutex<Vec<Session>>,
     idle_max: usize,
 }
 
 impl DuckDb {
     /// Opens an engine which can read below `settings.root` and nothing else; it keeps up to
-    /// `idle_max` connections for later statements.
+    /// `idle_max` connections for later statements, and has `embedder` compute what they embed.
     ///
     /// # Errors
     /// DuckDB's; a lock that does not hold.
-    pub fn open(settings: &Settings, idle_max: usize) -> Result<Self, duck::Error> {
+    pub fn open(settings: &Settings, idle_max: usize, embedder: Arc<dyn Embedder>) -> Result<Self, duck::Error> {
         let database = setup::open(settings)?;
-        Ok(DuckDb(Arc::new(Shared { database, root: settings.root.clone(), idle: Mutex::default(), idle_max })))
+        let embed = Embed::new(embedder);
+        database.connect()?.register("embed", 2, Arc::new(embed.clone()))?;
+        let root = settings.root.clone();
+        Ok(DuckDb(Arc::new(Shared { database, root, embed, idle: Mutex::default(), idle_max })))
+    }
+
+    /// From now on S3 is reached like this.
+    ///
+    /// # Errors
+    /// DuckDB's.
+    pub fn renew(&self, s3: &S3) -> Result<(), duck::Error> {
+        setup::set_secret(&self.0.database.connect()?, &self.0.root, s3)
     }
 }
 
@@ -45,6 +58,10 @@ impl SqlEngine for DuckDb {
         let mut session = self.0.session(&run)?;
         let interrupter = session.interrupter();
         run.stop.interrupted_by(move || interrupter.interrupt());
+        let allowed = run.statement.embeds.then(|| {
+            let Run { caller, deadline, stop, .. } = &run;
+            self.0.embed.allow(session.id(), caller, *deadline, stop)
+        });
         match start(&mut session, &run) {
             Ok((prepared, stream)) => {
                 let (keep, explain) = (run.statement.plan_is_reusable, run.statement.explain);
@@ -54,13 +71,15 @@ impl SqlEngine for DuckDb {
                     session: Some(session),
                     keep: keep.then_some(key),
                     prepared: Some(prepared),
+                    allowed,
                     stop: run.stop.clone(),
                 };
                 Ok(DuckRows::boxed(stream, lease, explain, run.statement))
             }
             Err(error) => {
                 run.stop.disarm();
-                let error = statement_error(error, &self.0.root, run.stop);
+                let error = failure(allowed.as_ref(), error, &self.0.root, run.stop);
+                drop(allowed);
                 self.0.give_back(session, &error);
                 Err(error)
             }
@@ -71,6 +90,7 @@ impl SqlEngine for DuckDb {
 /// Binds, prepares, fills in parameters, runs to the first rows.
 fn start(session: &mut Session, run: &Run<'_>) -> Result<(Prepared, Stream), duck::Error> {
     session.bind(run.snapshot)?;
+    session.bind_searches(run.searched)?;
     let statement = run.statement;
     let mut prepared = match statement.explain {
         None => session.prepare(&statement.sql)?,
@@ -134,8 +154,8 @@ impl Shared {
         }
     }
 
-    fn park(&self, session: Session) {
-        if session.is_full() {
+    fn park(&self, mut session: Session) {
+        if session.is_full() || !session.forget_searches() {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,7 +183,19 @@ struct Lease {
     prepared: Option<Prepared>,
     /// Where the plan may be kept: under which text.
     keep: Option<Arc<str>>,
+    /// Where the statement embeds.
+    allowed: Option<Allowed>,
     stop: Stop,
+}
+
+/// Why a statement failed, as the client is told.
+fn failure(allowed: Option<&Allowed>, error: duck::Error, root: &str, stop: &Stop) -> Error {
+    let error = statement_error(error, root, stop);
+    match (&error, allowed.and_then(Allowed::failure)) {
+        // What stopped the statement stopped embedding, too.
+        (Error::Timeout(_) | Error::Cancelled, _) | (_, None) => error,
+        (_, Some(failure)) => failure,
+    }
 }
 
 impl Lease {
@@ -194,6 +226,7 @@ fn run_to_the_end(prepared: &mut Prepared) -> Result<(), duck::Error> {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.stop.disarm();
+        self.allowed = None;
         let Some(mut session) = self.session.take() else { return };
         if let (Some(prepared), Some(key)) = (self.prepared.take(), self.keep.take()) {
             session.keep(key, prepared);
@@ -242,7 +275,8 @@ impl Rows for DuckRows {
             Ok(batch) => Ok(batch),
             Err(error) => {
                 let error = self.lease.cause(error);
-                let error = statement_error(error, &self.lease.shared.root, &self.lease.stop);
+                let Lease { allowed, shared, stop, .. } = &self.lease;
+                let error = failure(allowed.as_ref(), error, &shared.root, stop);
                 if matches!(error, Error::Engine { .. }) {
                     self.lease.session = None;
                 }
@@ -254,12 +288,20 @@ impl Rows for DuckRows {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::duckdb::S3;
     use crate::engine::{Limits, StopReason};
     use crate::gate::Gate;
+
+    struct NoEmbedder;
+
+    impl Embedder for NoEmbedder {
+        fn embed(&self, _: &[&str], _: &str, _: &Caller, _: Instant, _: &Stop) -> Result<Vec<Arc<[f32]>>, Error> {
+            Err(Error::Internal("nothing is embedded here"))
+        }
+    }
 
     /// Fails when the stream's buffer was full ten times and more.
     const FAILS_LATE: &str = "SELECT range, range, range, range, range, range, range, range, \
@@ -278,7 +320,7 @@ mod tests {
             httpfs: None,
             s3: S3::default(),
         };
-        let engine = DuckDb::open(&settings, 1).unwrap();
+        let engine = DuckDb::open(&settings, 1, Arc::new(NoEmbedder)).unwrap();
         let session = Session::new(engine.0.database.connect().unwrap(), scope(&Caller::local()));
         let interrupter = session.interrupter();
         // The one that the statement will be run on.
@@ -289,8 +331,10 @@ mod tests {
             statement: &statement,
             parameters: &Parameters::default(),
             snapshot: &Snapshot::default(),
+            searched: &[],
             caller: &Caller::local(),
             limits: &Limits { timeout: Duration::from_secs(60), rows_max: None },
+            deadline: Instant::now() + Duration::from_secs(60),
             stop: &stop,
         };
         let Ok(mut rows) = engine.execute(run) else { panic!("fails before its first rows: {sql}") };

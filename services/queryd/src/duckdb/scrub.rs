@@ -6,8 +6,6 @@ use duck::ErrorKind;
 use crate::engine::{Stop, StopReason};
 use crate::error::Error;
 
-/// The system's words for a full disk: a statement writes nothing but to the temp folder.
-const DISK_IS_FULL: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
 /// Longest message that is passed on.
 const MESSAGE_BYTES_MAX: usize = 4_096;
 
@@ -15,6 +13,10 @@ const MESSAGE_BYTES_MAX: usize = 4_096;
 pub(super) fn statement_error(error: duck::Error, root: &str, stop: &Stop) -> Error {
     if error.is_interrupt() {
         return stopped(stop);
+    }
+    if error.is_disk_full() {
+        // A statement writes nothing but to the temp folder.
+        return Error::NoSpace;
     }
     match error.kind {
         ErrorKind::OutOfRange
@@ -45,7 +47,6 @@ pub(super) fn statement_error(error: duck::Error, root: &str, stop: &Stop) -> Er
             Error::Refused("the statement reaches for what is not allowed here".into())
         }
         ErrorKind::OutOfMemory => Error::OutOfMemory,
-        ErrorKind::Io if DISK_IS_FULL.iter().any(|words| error.message.contains(words)) => Error::NoSpace,
         kind => Error::Engine { kind, message: error.message },
     }
 }

@@ -6,6 +6,11 @@ use arrow_array::cast::AsArray;
 use duck::{Connection, Database, Error, ErrorKind, quote_literal};
 use kit::Secret;
 
+const S3_SCHEME: &str = "s3://";
+/// The table that holds the answer to a search with these arguments: see `Search::table`.
+const VECTOR_SEARCH: &str = "CREATE MACRO vector_search(i, t, k := 10, filter := NULL) AS TABLE \
+    SELECT * FROM query_table('vector_search@' || sha256(sha256(i) || sha256(t) || k || sha256(coalesce(filter, ''))))";
+
 /// What the engine is opened with.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -25,8 +30,15 @@ pub struct Settings {
     pub s3: S3,
 }
 
+impl Settings {
+    /// Whether the datasets lie on S3 and nobody has said with which keys.
+    pub(crate) fn lacks_keys(&self) -> bool {
+        self.root.starts_with(S3_SCHEME) && self.s3.access_key_id.is_empty()
+    }
+}
+
 /// How S3 is reached.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct S3 {
     /// `host:port`; `None`: AWS.
     pub endpoint: Option<String>,
@@ -68,10 +80,11 @@ pub(super) fn open(settings: &Settings) -> Result<Database, Error> {
     ])?;
     let connection = database.connect()?;
     connection.execute_batch("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL parquet_metadata_cache = true")?;
-    if settings.root.starts_with("s3://") {
+    if settings.root.starts_with(S3_SCHEME) {
         reach_s3(&connection, settings)?;
     }
     connection.execute_batch("CREATE MACRO dataset_at(n, v) AS TABLE SELECT * FROM query_table(n || '@' || v)")?;
+    connection.execute_batch(VECTOR_SEARCH)?;
     let root = quote_literal(&settings.root);
     connection.execute_batch(&format!("SET allowed_directories = [{root}]"))?;
     connection.execute_batch("SET enable_external_access = false")?;
@@ -88,10 +101,15 @@ fn reach_s3(connection: &Connection, settings: &Settings) -> Result<(), Error> {
         return Err(refused("the datasets lie on S3, and DuckDB's httpfs is not there (httpfs_path)"));
     };
     connection.execute_batch(&format!("LOAD {}", quote_literal(&path_text(httpfs)?)))?;
-    let s3 = &settings.s3;
+    set_secret(connection, &settings.root, &settings.s3)
+}
+
+/// Also once the engine is locked: secrets are no part of the configuration that is. Statements that run keep
+/// what they began with.
+pub(super) fn set_secret(connection: &Connection, root: &str, s3: &S3) -> Result<(), Error> {
     let mut options = vec![
         "TYPE s3".to_owned(),
-        format!("SCOPE {}", quote_literal(&settings.root)),
+        format!("SCOPE {}", quote_literal(root)),
         format!("REGION {}", quote_literal(&s3.region)),
         format!("URL_STYLE '{}'", if s3.path_style { "path" } else { "vhost" }),
         format!("USE_SSL {}", s3.use_ssl),
@@ -105,7 +123,7 @@ fn reach_s3(connection: &Connection, settings: &Settings) -> Result<(), Error> {
     options.extend(
         texts.iter().filter(|(_, text)| !text.is_empty()).map(|(key, text)| format!("{key} {}", quote_literal(text))),
     );
-    let created = connection.execute_batch(&format!("CREATE SECRET datasets ({})", options.join(", ")));
+    let created = connection.execute_batch(&format!("CREATE OR REPLACE SECRET datasets ({})", options.join(", ")));
     // DuckDB's message may quote the statement, and with it the key.
     created.map_err(|error| Error { kind: error.kind, message: "the S3 secret could not be created".into() })
 }

@@ -2,10 +2,10 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::basic::{Compression, Type, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::{Encoder, End};
 use crate::error::Error;
@@ -22,13 +22,22 @@ impl File {
             let name = field.name();
             return Err(Error::Unencodable(format!("column {name:?} is of a type that Parquet has not: cast it")));
         }
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .build();
-        ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties)).map(File).map_err(unencodable)
+        ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties(schema)?)).map(File).map_err(unencodable)
     }
+}
+
+fn properties(schema: &SchemaRef) -> Result<WriterProperties, Error> {
+    let described = ArrowSchemaConverter::new().convert(schema).map_err(unencodable)?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
+    // Bounds of floats leave NaN out, and DuckDB, to which it is the greatest number, would believe them.
+    let floats = described.columns().iter().filter(|leaf| matches!(leaf.physical_type(), Type::FLOAT | Type::DOUBLE));
+    let without = floats.fold(properties, |properties, leaf| {
+        properties.set_column_statistics_enabled(leaf.path().clone(), EnabledStatistics::None)
+    });
+    Ok(without.build())
 }
 
 fn has_no_parquet_type(data_type: &DataType) -> bool {
@@ -54,8 +63,11 @@ impl Encoder for File {
     }
 
     fn end(mut self: Box<Self>, _: End, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.0.finish().map_err(unencodable)?;
-        out.append(self.0.inner_mut());
+        let written = self.0.finish().map_err(unencodable)?;
+        let end = self.0.inner_mut();
+        let columns = written.file_metadata().schema_descr().num_columns();
+        column_order::by_type(end, columns).map_err(|error| unencodable(ParquetError::External(error.into())))?;
+        out.append(end);
         Ok(())
     }
 }

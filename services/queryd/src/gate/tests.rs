@@ -93,9 +93,39 @@ fn only_what_never_changes_keeps_its_plan() {
         ("SELECT current_timestamp", false),
         ("SHOW TABLES", false),
         ("EXPLAIN SELECT 1", false),
+        ("SELECT * FROM vector_search('i', 'x')", false),
+        ("SELECT embed('x')", false),
     ] {
         assert_eq!(check(&gate, sql).unwrap().plan_is_reusable, reusable, "{sql}");
     }
+}
+
+#[test]
+fn searches_and_embeddings_are_told() {
+    let gate = gate();
+    let statement = check(&gate, "SELECT * FROM vector_search('i', $q, filter := '{}', K := $n) a, workers").unwrap();
+    let parameter = |name: &str| Argument::Parameter(name.into());
+    let call = SearchCall {
+        index: Argument::Text("i".into()),
+        text: parameter("q"),
+        k: parameter("n"),
+        filter: Argument::Text("{}".into()),
+    };
+    assert_eq!(statement.searches, [call]);
+    assert!(!statement.embeds && statement.reads.len() == 1);
+    let twice =
+        "SELECT * FROM vector_search('i', 'x') UNION ALL SELECT * FROM system.main.VECTOR_SEARCH('i', 'x', k := 10)";
+    let [only] = &check(&gate, twice).unwrap().searches[..] else { panic!("one search in two places") };
+    assert_eq!((&only.k, &only.filter), (&Argument::Int(10), &Argument::Null));
+    assert!(check(&gate, "SELECT ('x').EMBED()").unwrap().embeds);
+    for bad in ["'i'", "'i', 'x', 3", "'i', 'x', m := 1", "i, 'x'", "'i', 'x' || 'y'", "'i', 'x', k := 1.5", "'i', 1"] {
+        let error = check(&gate, &format!("SELECT * FROM vector_search({bad})")).unwrap_err();
+        assert_eq!(error.code(), kit::Code::InvalidArgument, "{bad}: {error}");
+    }
+    assert!(check(&gate, "SELECT * FROM other.vector_search('i', 'x')").is_err());
+    assert!(check(&gate, "SELECT vector_search('i', 'x')").is_err());
+    assert!(check(&gate, "SELECT * FROM query_table('vector_search@0')").is_err());
+    assert!(check(&gate, "SELECT * FROM \"vector_search@0\"").is_err());
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::Read;
-use super::functions::{Functions, Verdict};
+use super::functions::{EMBED, Functions, Verdict};
+use super::{Read, SearchCall};
 use crate::error::Error;
 
 /// Levels of the tree. The walk has a thread with room for them (see `Gate::judge`).
@@ -50,6 +50,9 @@ const VALUE_FUNCTIONS: [&str; 7] = [
 /// What a statement was seen to use.
 pub(super) struct Found {
     pub(super) reads: BTreeSet<Read>,
+    pub(super) searches: Vec<SearchCall>,
+    /// It calls `embed`.
+    pub(super) embeds: bool,
     pub(super) lists_catalog: bool,
     /// Nothing in it depends on when or where it runs.
     pub(super) is_pure: bool,
@@ -60,7 +63,8 @@ pub(super) struct Found {
 /// # Errors
 /// The first thing that is not allowed or not known.
 pub(super) fn walk(node: &Value, functions: &Functions) -> Result<Found, Error> {
-    let found = Found { reads: BTreeSet::new(), lists_catalog: false, is_pure: true };
+    let found =
+        Found { reads: BTreeSet::new(), searches: Vec::new(), embeds: false, lists_catalog: false, is_pure: true };
     let mut walker = Walker { functions, found, depth: 0 };
     walker.value(node, &Scope::Root)?;
     Ok(walker.found)
@@ -192,6 +196,7 @@ impl Walker<'_> {
         // What stands before the name is a schema, or a column whose method this is (`name.upper()`):
         // there are no functions in schemas but DuckDB's own, so the name decides.
         let name = text(object, "function_name").to_ascii_lowercase();
+        self.found.embeds |= name == EMBED;
         match self.functions.call(&name) {
             Verdict::Pure => Ok(()),
             Verdict::Volatile => {
@@ -260,6 +265,13 @@ impl Walker<'_> {
         if name == "dataset_at" {
             let (dataset, version) = dataset_at(function)?;
             return self.dataset(&dataset, Some(version));
+        }
+        if name == "vector_search" {
+            let call = SearchCall::of(function)?;
+            if !self.found.searches.contains(&call) {
+                self.found.searches.push(call);
+            }
+            return Ok(());
         }
         match self.functions.table(&name) {
             Verdict::Pure => {}

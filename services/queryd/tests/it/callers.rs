@@ -1,14 +1,14 @@
-//! What callers of different grants see of each other on one engine. Over the wire every caller is
-//! the local one while there is no authentication, so the gate and the engine are asked themselves.
+//! What callers of different grants see of each other on one engine: the gate and the engine are asked
+//! themselves, with what is bound chosen here. `grants` has the same over the wire.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_cast::display::array_value_to_string;
 use kit::{Caller, Role};
 use queryd::catalog::{Column, Dataset};
 use queryd::duckdb::{DuckDb, S3, Settings};
-use queryd::engine::{Limits, Parameters, Relation, Run, Snapshot, SqlEngine, Stop};
+use queryd::engine::{Embedder, Limits, Parameters, Relation, Run, Snapshot, SqlEngine, Stop};
 use queryd::gate::Gate;
 use tempfile::TempDir;
 
@@ -32,6 +32,14 @@ struct Lake {
     _folder: TempDir,
 }
 
+struct NoEmbedder;
+
+impl Embedder for NoEmbedder {
+    fn embed(&self, _: &[&str], _: &str, _: &Caller, _: Instant, _: &Stop) -> Result<Vec<Arc<[f32]>>, queryd::Error> {
+        Err(queryd::Error::Internal("nothing is embedded here"))
+    }
+}
+
 fn reader(grants: &[&str]) -> Caller {
     let grants = grants.iter().map(|grant| (*grant).to_owned()).collect();
     Caller { tenant: "tenant".into(), role: Role::Reader, grants }
@@ -52,7 +60,7 @@ impl Lake {
             httpfs: None,
             s3: S3::default(),
         };
-        let (gate, engine) = (Gate::new(1 << 20).unwrap(), DuckDb::open(&settings, 8).unwrap());
+        let (gate, engine) = (Gate::new(1 << 20).unwrap(), DuckDb::open(&settings, 8, Arc::new(NoEmbedder)).unwrap());
         Lake { gate, engine, relations, _folder: folder }
     }
 
@@ -73,8 +81,10 @@ impl Lake {
             statement: &statement,
             parameters: &Parameters::default(),
             snapshot,
+            searched: &[],
             caller,
             limits: &limits,
+            deadline: Instant::now() + limits.timeout,
             stop: &Stop::default(),
         };
         let mut rows = self.engine.execute(run)?;

@@ -83,7 +83,7 @@ impl Platform {
         platform
     }
 
-    async fn until_ready(&self) {
+    pub(crate) async fn until_ready(&self) {
         let url = self.queryd.url().join("health/readiness").unwrap();
         while !self.http.get(url.clone()).send().await.unwrap().status().is_success() {
             tokio::task::yield_now().await;
@@ -181,6 +181,52 @@ impl Platform {
             }
         }
         content
+    }
+}
+
+/// vectord and embedd, for a platform whose statements search and embed.
+pub(crate) struct Meaning {
+    pub(crate) vectord: TestServer,
+    pub(crate) embedd: TestServer,
+    folder: TempDir,
+}
+
+impl Meaning {
+    /// With all-MiniLM-L6-v2 and two models of hashes.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut embedd::Config)) -> Self {
+        let _already_set = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = embedd::Config { model_dir: testbed::minilm().unwrap(), ..Default::default() };
+        for (name, dimension) in [("hash-3", 3), ("hash-4", 4)] {
+            let model = embedd::ModelConfig { provider: embedd::ProviderKind::Hash, dimension, ..Default::default() };
+            config.models.insert(name.into(), model);
+        }
+        change(&mut config);
+        let embedd = TestServer::start(|listener, shutdown| embedd::serve(config, listener, shutdown)).await;
+        let config = vectord::Config {
+            data_dir: folder.path().join("vectors"),
+            fsync: false,
+            storage_snapshots: false,
+            embedd_url: embedd.url(),
+            ..Default::default()
+        };
+        let vectord = TestServer::start(|listener, shutdown| vectord::serve(config, listener, shutdown)).await;
+        Meaning { vectord, embedd, folder }
+    }
+
+    pub(crate) fn connect(&self, config: &mut queryd::Config) {
+        config.vectord_url = self.vectord.url();
+        config.embedd_url = self.embedd.url();
+    }
+
+    /// Stops vectord; its folder stays.
+    pub(crate) async fn without_vectord(self) -> (TestServer, TempDir) {
+        self.vectord.stop().await;
+        (self.embedd, self.folder)
     }
 }
 

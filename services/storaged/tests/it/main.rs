@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod conditions;
+mod credentials;
 mod forgetful;
 mod harness;
 mod keys;
@@ -11,6 +12,7 @@ mod listing;
 mod local;
 mod objects;
 mod rpc;
+mod worker;
 
 use harness::{Backend, Storage};
 

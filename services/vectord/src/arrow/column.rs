@@ -12,7 +12,7 @@ use arrow_array::{
 use crate::Error;
 
 /// A column of text.
-pub(super) enum Texts<'a> {
+pub(crate) enum Texts<'a> {
     Utf8(&'a StringArray),
     Large(&'a LargeStringArray),
     View(&'a StringViewArray),
@@ -21,7 +21,7 @@ pub(super) enum Texts<'a> {
 impl<'a> Texts<'a> {
     /// # Errors
     /// A column of another type.
-    pub(super) fn of(name: &str, column: &'a ArrayRef) -> Result<Self, Error> {
+    pub(crate) fn of(name: &str, column: &'a ArrayRef) -> Result<Self, Error> {
         let utf8 = column.as_string_opt::<i32>().map(Texts::Utf8);
         let large = || column.as_string_opt::<i64>().map(Texts::Large);
         let view = || column.as_string_view_opt().map(Texts::View);
@@ -29,7 +29,7 @@ impl<'a> Texts<'a> {
     }
 
     /// `None` for null.
-    pub(super) fn at(&self, row: usize) -> Option<&'a str> {
+    pub(crate) fn at(&self, row: usize) -> Option<&'a str> {
         match self {
             Texts::Utf8(texts) => texts.is_valid(row).then(|| texts.value(row)),
             Texts::Large(texts) => texts.is_valid(row).then(|| texts.value(row)),

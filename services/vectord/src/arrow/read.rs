@@ -9,7 +9,7 @@ use arrow_schema::ArrowError;
 use bytes::Bytes;
 
 use super::column::{Texts, Vectors};
-use super::{ID, METADATA, VECTOR};
+use super::{ID, METADATA, TEXT, VECTOR};
 use crate::Error;
 use crate::batch::{self, NewItem};
 use crate::config::Config;
@@ -90,37 +90,42 @@ impl TextBytes {
 struct Columns<'a> {
     id: Texts<'a>,
     vector: Option<Vectors<'a>>,
+    text: Option<Texts<'a>>,
     metadata: Option<Texts<'a>>,
 }
 
 impl<'a> Columns<'a> {
     fn of(batch: &'a RecordBatch) -> Result<Self, Error> {
-        let (mut id, mut vector, mut metadata) = (None, None, None);
+        let (mut id, mut vector, mut text, mut metadata) = (None, None, None, None);
         let schema = batch.schema_ref();
         for (field, column) in schema.fields().iter().zip(batch.columns()) {
             let twice = match field.name().as_str() {
                 ID => id.replace(Texts::of(ID, column)?).is_some(),
                 VECTOR => vector.replace(Vectors::of(VECTOR, column)?).is_some(),
+                TEXT => text.replace(Texts::of(TEXT, column)?).is_some(),
                 METADATA => metadata.replace(Texts::of(METADATA, column)?).is_some(),
-                other => return Err(Error::Invalid(format!("the column {other:?} is none of id, vector, metadata"))),
+                other => {
+                    return Err(Error::Invalid(format!("the column {other:?} is none of id, vector, text, metadata")));
+                }
             };
             if twice {
                 return Err(Error::Invalid(format!("the column {} is there twice", field.name())));
             }
         }
         let id = id.ok_or_else(|| Error::Invalid("the column id is not there".into()))?;
-        Ok(Columns { id, vector, metadata })
+        Ok(Columns { id, vector, text, metadata })
     }
 
-    fn item(&self, row: usize, text: &mut TextBytes) -> Result<NewItem, Error> {
+    fn item(&self, row: usize, bytes: &mut TextBytes) -> Result<NewItem, Error> {
         let id = self.id.at(row).ok_or_else(|| Error::Invalid(".id: null".into()))?;
+        let text = self.text.as_ref().and_then(|texts| texts.at(row));
         let metadata = self.metadata.as_ref().and_then(|texts| texts.at(row));
-        text.add(id.len() + metadata.map_or(0, str::len))?;
+        bytes.add(id.len() + text.map_or(0, str::len) + metadata.map_or(0, str::len))?;
         let vector = match &self.vector {
             Some(vectors) => vectors.at(row).map_err(|error| error.within(".vector"))?,
             None => None,
         };
         let metadata = metadata.map(http::metadata).transpose().map_err(|error| error.within(".metadata"))?;
-        Ok(NewItem { id: id.to_owned(), vector, metadata })
+        Ok(NewItem { id: id.to_owned(), vector, metadata, text: text.map(str::to_owned) })
     }
 }

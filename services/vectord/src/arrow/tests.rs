@@ -80,6 +80,23 @@ fn nulls_are_left_out_and_several_batches_are_one() {
 }
 
 #[test]
+fn a_text_stands_for_a_vector() {
+    let columns = |texts: Vec<Option<&str>>| -> Vec<(&str, ArrayRef)> {
+        vec![("id", Arc::new(StringArray::from(vec!["a", "b"]))), ("text", Arc::new(StringArray::from(texts)))]
+    };
+    let batch = RecordBatch::try_from_iter_with_nullable(
+        columns(vec![Some("welder"), None]).into_iter().map(|(name, column)| (name, column, true)),
+    );
+    let items = parse(stream(&[batch.unwrap()])).unwrap();
+    assert_eq!((items[0].text.as_deref(), &items[0].vector), (Some("welder"), &None));
+    assert_eq!(items[1].text, None);
+    let long = "y".repeat(50_000);
+    let rows = stream(&[RecordBatch::try_from_iter(columns(vec![Some(&long), Some(&long)])).unwrap()]);
+    let config = Config { batch_bytes_max: 99_999, ..Config::default() };
+    assert!(read(Bytes::from(rows), &config).unwrap_err().to_string().contains("batch_bytes_max"));
+}
+
+#[test]
 fn text_and_lists_come_in_each_of_their_types() {
     let numbers = || vec![Some(vec![Some(1.0_f32), Some(2.0)]), Some(vec![Some(3.0), Some(4.0)])];
     let wide = || vec![Some(vec![Some(1.0_f64), Some(2.0)]), Some(vec![Some(3.0), Some(4.0)])];
@@ -110,7 +127,7 @@ fn what_is_wrong_is_named_with_its_place() {
     let dictionary: DictionaryArray<arrow_array::types::Int32Type> = ["a", "b"].into_iter().collect();
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["{}", "[]"]));
     for (columns, told) in [
-        (vec![("id", ids()), ("score", numbers())], "the column \"score\" is none of id, vector, metadata"),
+        (vec![("id", ids()), ("score", numbers())], "the column \"score\" is none of id, vector, text, metadata"),
         (vec![("id", ids()), ("id", ids())], "the column id is there twice"),
         (vec![("metadata", texts.clone())], "the column id is not there"),
         (vec![("id", numbers())], "the column id must be text, not Int64"),

@@ -19,6 +19,7 @@ use crate::indexes::Indexes;
     responses(
         (status = 200, description = "It has begun: ask for its progress by its id", body = wire::Import),
         (status = 404, description = "No such index"),
+        (status = 409, description = "It follows a dataset"),
         (status = 503, description = "As many imports as there may be"),
     )
 )]

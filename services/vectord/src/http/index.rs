@@ -9,9 +9,8 @@ use kit::{Caller, Problem};
 
 use super::{body, wire};
 use crate::indexes::Indexes;
-use crate::settings::NewIndex;
 
-/// Makes an index.
+/// Makes an index. One with a `source` fills itself, in the background.
 #[utoipa::path(
     post,
     path = "/v1/vectors/index",
@@ -21,8 +20,10 @@ use crate::settings::NewIndex;
     responses(
         (status = 201, description = "It is there", body = wire::Index, headers(("location" = String))),
         (status = 400, description = "A name or number that is not valid"),
+        (status = 404, description = "No such model or dataset"),
         (status = 409, description = "An index or alias of that name exists"),
         (status = 413, description = "As many indexes as there may be"),
+        (status = 503, description = "embedd or catalogd is needed and not there: nothing was made"),
     )
 )]
 pub(super) async fn create(
@@ -31,7 +32,7 @@ pub(super) async fn create(
     request: Request,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<wire::Index>), Problem> {
     let asked: wire::CreateIndex = body::json(&indexes, request).await?;
-    let index: wire::Index = indexes.create(&caller, NewIndex::try_from(asked)?).await?.into();
+    let index: wire::Index = indexes.create(&caller, asked.of(&caller)?).await?.into();
     let location = format!("/v1/vectors/index/{}", index.name);
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(index)))
 }

@@ -16,7 +16,7 @@ use crate::indexes::{Indexes, NewScroll, Which};
 /// Adds or updates items: all of them, or none. What it answers is on the disk and is found.
 ///
 /// The body is JSON, or an Arrow IPC stream (`application/vnd.apache.arrow.stream`) with the columns `id`
-/// (text), `vector` (a list of numbers) and `metadata` (the text of a JSON object); nulls are left out.
+/// (text), `vector` (a list of numbers), `text` and `metadata` (the text of a JSON object); nulls are left out.
 #[utoipa::path(
     post,
     path = "/v1/vectors/index/{name}/add",
@@ -31,9 +31,12 @@ use crate::indexes::{Indexes, NewScroll, Which};
         (status = 200, description = "All are there", body = wire::Added),
         (status = 400, description = "What is wrong with which item: `items[3].vector: …`"),
         (status = 404, description = "No such index"),
+        (status = 409, description = "It follows a dataset, or embedd's model is not the index's any more"),
         (status = 413, description = "More than `batch_bytes_max` or `items_per_batch_max`"),
         (status = 415, description = "Neither JSON nor Arrow"),
-        (status = 503, description = "Too much waits: Retry-After says when"),
+        (status = 502, description = "embedd gave no valid answer"),
+        (status = 503, description = "Too much waits, or embedd is not there: Retry-After says when"),
+        (status = 504, description = "Texts that took longer than `embed_timeout`"),
         (status = 507, description = "No memory or disk for more"),
     )
 )]
@@ -69,6 +72,7 @@ async fn parse(indexes: &Indexes, format: Format, body: Bytes) -> Result<Vec<New
         (status = 200, description = "They are no more", body = wire::Deleted),
         (status = 400, description = "An id or filter that is not valid, or not exactly one of them"),
         (status = 404, description = "No such index"),
+        (status = 409, description = "It follows a dataset"),
         (status = 413, description = "More ids than `items_per_batch_max`"),
     )
 )]

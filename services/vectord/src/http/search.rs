@@ -14,7 +14,7 @@ use crate::indexes::{Answers, Indexes, NewSearch};
 /// More results are written off the async workers.
 const INLINE_RESULTS_MAX: usize = 1_000;
 
-/// The items nearest to a vector, to an item's vector, or to each of several vectors.
+/// The items nearest to a vector, to an item's vector, to a text, or to each of several vectors or texts.
 ///
 /// By `Accept` the answer is JSON or an Arrow IPC stream (`application/vnd.apache.arrow.stream`) with the
 /// columns `query`, `id`, `distance`, `score`, and as asked `metadata` (JSON text) and `vector`.
@@ -33,8 +33,10 @@ const INLINE_RESULTS_MAX: usize = 1_000;
         (status = 400, description = "A vector, number or filter that is not valid"),
         (status = 404, description = "No such index, or no item of the given id"),
         (status = 406, description = "Neither JSON nor Arrow is accepted"),
+        (status = 409, description = "A text, where embedd's model is not the index's any more"),
         (status = 413, description = "More than `vectors_per_search_max`"),
-        (status = 503, description = "Too many searches wait: Retry-After says when"),
+        (status = 502, description = "embedd gave no valid answer"),
+        (status = 503, description = "Too many searches wait, or embedd is not there: Retry-After says when"),
         (status = 504, description = "Longer than `search_timeout`"),
     )
 )]

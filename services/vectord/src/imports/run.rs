@@ -82,8 +82,8 @@ impl Indexes {
                 version
             }
         };
-        let rows_at_once = self.config().import_batch_items;
-        let mut answer = self.query(&caller, select(&asked, version, rows_done)).await?;
+        let (rows_at_once, timeout) = (self.config().import_batch_items, self.config().import_timeout);
+        let mut answer = self.query(&caller, select(&asked, version, rows_done).into(), timeout).await?;
         let mut uncounted = 0;
         while let Some(batch) = answer.next().await? {
             let mut from = 0;
@@ -104,7 +104,7 @@ impl Indexes {
     /// The newest version of a dataset, and how many rows it has.
     async fn newest_version(&self, caller: &Caller, dataset: &str) -> Result<(u64, u64), Error> {
         let request = ListVersionsRequest { name: dataset.to_ascii_lowercase(), limit: 1, cursor: String::new() };
-        let deadline = Instant::now() + self.config().import_timeout;
+        let deadline = Instant::now() + self.config().catalog_timeout;
         let mut catalog = CatalogClient::new(self.catalogd());
         let listed = catalog.versions(kit::grpc::request(request, caller, Some(deadline))).await;
         let refused = |problem| Error::Peer { what: format!("the dataset {dataset}"), problem };

@@ -10,8 +10,9 @@ use crate::batch::Batch;
 use crate::change;
 use crate::error::Error;
 use crate::filter::Filter;
-use crate::item::{ItemId, Op};
+use crate::item::{ItemId, Op, Put};
 use crate::log::{LogError, Snapshots, Wal};
+use crate::mark::Mark;
 use crate::store::Applied;
 
 /// Bytes of log written before one wait for the disk.
@@ -23,6 +24,22 @@ pub(crate) enum Change {
     Add(Batch),
     Delete(Vec<ItemId>),
     DeleteMatching(Filter),
+    /// Of the dataset that the index follows: what differs, and how far that brings it.
+    Follow(Vec<Op>, Mark),
+}
+
+/// What a change comes to for items as they are.
+struct Work {
+    ops: Vec<Op>,
+    mark: Option<Mark>,
+    /// How many vectors it brings.
+    vectors: usize,
+}
+
+impl Work {
+    fn unmarked(ops: Vec<Op>, vectors: usize) -> Self {
+        Work { ops, mark: None, vectors }
+    }
 }
 
 type Answer = oneshot::Sender<Result<Applied, Error>>;
@@ -51,7 +68,7 @@ pub(super) struct Writer {
 /// Jobs whose changes are logged and not yet on the disk.
 #[derive(Default)]
 struct Group {
-    ops: Vec<Vec<Op>>,
+    changes: Vec<(Vec<Op>, Option<Mark>)>,
     payloads: Vec<Vec<u8>>,
     answers: Vec<Answer>,
     /// Items that it adds, at most.
@@ -99,18 +116,18 @@ impl Index {
             let depends = match &job.change {
                 Change::Add(batch) => batch.without_vector().next().is_some(),
                 Change::Delete(_) => false,
-                Change::DeleteMatching(_) => true,
+                Change::DeleteMatching(_) | Change::Follow(..) => true,
             };
             // What the group changes, this job must see.
             if depends {
                 self.flush(writer, &mut group);
             }
             match self.ops(job.change, group.vectors) {
-                Ok((ops, _)) if ops.is_empty() => drop(job.answer.send(Ok(Applied::default()))),
-                Ok((ops, vectors)) => match change::encode(&ops) {
+                Ok(Work { ops, mark: None, .. }) if ops.is_empty() => drop(job.answer.send(Ok(Applied::default()))),
+                Ok(Work { ops, mark, vectors }) => match change::encode(&ops, mark.as_ref()) {
                     Ok(payload) => {
                         group.vectors += vectors;
-                        group.ops.push(ops);
+                        group.changes.push((ops, mark));
                         group.payloads.push(payload);
                         group.answers.push(job.answer);
                     }
@@ -126,8 +143,8 @@ impl Index {
         self.measure();
     }
 
-    /// What a change does to items as they are now, and how many vectors it brings.
-    fn ops(&self, change: Change, vectors_before: usize) -> Result<(Vec<Op>, usize), Error> {
+    /// What a change does to items as they are now, `vectors_before` of which are not there yet.
+    fn ops(&self, change: Change, vectors_before: usize) -> Result<Work, Error> {
         self.writable()?;
         match change {
             Change::Add(batch) => {
@@ -140,21 +157,41 @@ impl Index {
                     }
                 }
                 let vectors = batch.vectors();
-                let waiting = self.store.stats().unindexed + vectors_before + vectors;
-                if vectors > 0 && waiting > self.shared.config.unindexed_items_max {
-                    return Err(Error::Backlog { name: self.settings.name.clone(), waiting: waiting - vectors });
-                }
-                self.check_memory(vectors_before + vectors)?;
-                Ok((batch.into_ops(), vectors))
+                self.check_room(vectors_before, vectors)?;
+                Ok(Work::unmarked(batch.into_ops(), vectors))
             }
             Change::Delete(ids) => {
                 let there = ids.into_iter().filter(|id| vectors_before > 0 || self.store.contains(id.as_str()));
-                Ok((there.map(Op::Delete).collect(), 0))
+                Ok(Work::unmarked(there.map(Op::Delete).collect(), 0))
             }
             Change::DeleteMatching(filter) => {
-                Ok((self.store.matching(&filter).into_iter().map(Op::Delete).collect(), 0))
+                Ok(Work::unmarked(self.store.matching(&filter).into_iter().map(Op::Delete).collect(), 0))
+            }
+            Change::Follow(ops, mark) => {
+                let mut vectors = 0;
+                for op in &ops {
+                    match op {
+                        Op::Put(Put { vector: Some(_), .. }) => vectors += 1,
+                        Op::Put(Put { id, .. }) if !self.store.contains(id.as_str()) => {
+                            return Err(Error::Content("an item of the version it follows is not there"));
+                        }
+                        Op::Put(_) | Op::Delete(_) => {}
+                    }
+                }
+                self.check_room(vectors_before, vectors)?;
+                Ok(Work { ops, mark: Some(mark), vectors })
             }
         }
+    }
+
+    /// # Errors
+    /// More vectors than may wait to be linked, or than there is memory for.
+    fn check_room(&self, vectors_before: usize, vectors: usize) -> Result<(), Error> {
+        let waiting = self.store.stats().unindexed + vectors_before + vectors;
+        if vectors > 0 && waiting > self.shared.config.unindexed_items_max {
+            return Err(Error::Backlog { name: self.settings.name.clone(), waiting: waiting - vectors });
+        }
+        self.check_memory(vectors_before + vectors)
     }
 
     fn check_memory(&self, vectors: usize) -> Result<(), Error> {
@@ -170,8 +207,8 @@ impl Index {
 
     /// Puts a group on the disk, applies it and answers.
     fn flush(&self, writer: &mut Writer, group: &mut Group) {
-        let Group { ops, payloads, answers, .. } = std::mem::take(group);
-        if ops.is_empty() {
+        let Group { changes, payloads, answers, .. } = std::mem::take(group);
+        if changes.is_empty() {
             return;
         }
         let logged = writer.wal.append(&payloads).and_then(|_| writer.wal.sync());
@@ -180,11 +217,14 @@ impl Index {
             return;
         }
         writer.bytes_since_snapshot += payloads.iter().map(|payload| payload.len() as u64).sum::<u64>();
-        for (ops, answer) in ops.into_iter().zip(answers) {
+        for ((ops, mark), answer) in changes.into_iter().zip(answers) {
             let applied = self.store.apply(ops);
             if let Err(error) = &applied {
                 tracing::error!(index = %self.settings.name, error = error as &dyn std::error::Error, "a logged change cannot be applied");
                 self.breaks("a change that is on the disk could not be applied: restart the service");
+            }
+            if let (Some(mark), Some(following), Ok(_)) = (mark, &self.following, &applied) {
+                following.advance(mark);
             }
             // The caller may have left.
             drop(answer.send(applied));

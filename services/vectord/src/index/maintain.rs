@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::commit::Writer;
 use super::{Index, write_whole};
 use crate::Error;
+use crate::follow::Following;
 
 /// After a load of so many items the heap is looked through for pages that only their batches needed.
 const TRIMMED_AFTER_ITEMS: usize = 10_000;
@@ -14,7 +15,12 @@ const TRIMMED_AFTER_ITEMS: usize = 10_000;
 impl Index {
     /// Starts what is due and not under way.
     pub(crate) fn maintain(self: &Arc<Self>) {
-        if self.store.stats().unindexed > 0 && !self.indexing.swap(true, Ordering::AcqRel) {
+        let unindexed = self.store.stats().unindexed;
+        // While a version is brought in, the cores are for whoever makes its vectors: what is not linked is found
+        // by comparing.
+        let waits = self.following.as_ref().is_some_and(Following::is_bringing_in)
+            && unindexed < self.shared.config.follow_unlinked_items_max;
+        if unindexed > 0 && !waits && !self.indexing.swap(true, Ordering::AcqRel) {
             self.shared.tasks.spawn(self.clone().index_waiting());
         }
         let due = self
@@ -72,6 +78,9 @@ impl Index {
         // Nothing is applied while the content is written; the wait for the disk is after that.
         let written = self.shared.maintenance.run(move || {
             let mut snapshot = writer.snapshots.write(writer.wal.next_lsn())?;
+            if let Some(following) = &index.following {
+                following.mark().write(&mut snapshot)?;
+            }
             index.store.save(&mut snapshot)?;
             let logged = writer.bytes_since_snapshot;
             drop(writer);

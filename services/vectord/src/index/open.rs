@@ -15,7 +15,9 @@ use crate::Error;
 use crate::change;
 use crate::config::Config;
 use crate::filter::Limits;
+use crate::follow::Following;
 use crate::log::{Folder, LSN_FIRST, Snapshots, Wal, WalOptions, snapshot_name};
+use crate::mark::Mark;
 use crate::memory::MemoryStore;
 use crate::settings::Settings;
 use crate::store::IndexStore;
@@ -37,7 +39,7 @@ impl Index {
         // Last: from here on the folder is an index.
         IndexFile::from(&settings).write(&path)?;
         let writer = Writer { wal, snapshots, bytes_since_snapshot: 0 };
-        Ok(Self::assemble(settings, store, writer, 0, path, shared))
+        Ok(Self::assemble(settings, (store, None), writer, 0, path, shared))
     }
 
     /// Reads an index back: the newest good snapshot, and what the log has after it. Blocks.
@@ -48,21 +50,24 @@ impl Index {
         let mut snapshots = Snapshots::open(&folder, config.snapshots_kept)?;
         let restored = snapshots.restore(|reader| {
             let mut store = new_store(&settings, config)?;
-            store.load(reader)?;
-            Ok(store)
+            let (mark, mut content) = Mark::read(reader)?;
+            store.load(&mut content)?;
+            Ok((store, mark))
         })?;
         for lsn in snapshots.rejected() {
             tracing::error!(index = %settings.name, snapshot = snapshot_name(lsn), "a snapshot is damaged: the one before it is used");
         }
-        let (from_lsn, store, snapshot_ms) = match restored {
-            Some((lsn, store)) => (lsn, store, modified_ms(&path.join(snapshot_name(lsn)))),
-            None => (LSN_FIRST, new_store(&settings, config)?, 0),
+        let (from_lsn, (store, mut mark), snapshot_ms) = match restored {
+            Some((lsn, content)) => (lsn, content, modified_ms(&path.join(snapshot_name(lsn)))),
+            None => (LSN_FIRST, (new_store(&settings, config)?, None), 0),
         };
         let (metric, dimension) = (settings.metric, settings.dimension);
         let mut bytes_since_snapshot = 0;
         let (wal, recovery) = Wal::open(&folder, wal_options(config), from_lsn, |_, payload| {
             bytes_since_snapshot += payload.len() as u64;
-            store.apply(change::decode(payload, metric, dimension)?)?;
+            let (ops, marked) = change::decode(payload, metric, dimension)?;
+            store.apply(ops)?;
+            mark = marked.or(mark.take());
             Ok(())
         })?;
         if let Some(cut) = &recovery.cut {
@@ -72,19 +77,21 @@ impl Index {
         let elapsed_ms = began.elapsed().as_millis() as u64;
         tracing::info!(index = %settings.name, count, changes = recovery.records, elapsed_ms, "index loaded");
         let writer = Writer { wal, snapshots, bytes_since_snapshot };
-        Ok(Self::assemble(settings, store, writer, snapshot_ms, path, shared))
+        Ok(Self::assemble(settings, (store, mark), writer, snapshot_ms, path, shared))
     }
 
     fn assemble(
         settings: Settings,
-        store: MemoryStore,
+        (store, mark): (MemoryStore, Option<Mark>),
         writer: Writer,
         snapshot_ms: i64,
         folder: PathBuf,
         shared: Shared,
     ) -> Arc<Self> {
+        let following = settings.source.as_ref().map(|_| Following::new(mark.unwrap_or_default()));
         let index = Arc::new(Index {
             settings,
+            following,
             store: Arc::new(store),
             shared,
             folder,

@@ -1,13 +1,16 @@
 //! What is done with the items of an index.
 
+use std::sync::Arc;
+
 use kit::Caller;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::Indexes;
 use crate::Error;
-use crate::batch::{self, Batch, NewItem};
+use crate::batch::{self, Draft, NewItem};
+use crate::embedder::Deadline;
 use crate::filter::Filter;
-use crate::index::Change;
+use crate::index::{Change, Index};
 use crate::item::ItemId;
 use crate::store::{Applied, Found, Item, Page, SearchOptions, Target};
 
@@ -29,6 +32,7 @@ pub(crate) struct NewSearch {
 pub(crate) enum NewTarget {
     Vector(Vec<f32>),
     Item(String),
+    Text(String),
 }
 
 /// What a search came to.
@@ -64,21 +68,25 @@ impl Indexes {
     /// # Errors
     /// What is wrong with which item; no room.
     pub(crate) async fn add(&self, caller: &Caller, name: &str, items: Vec<NewItem>) -> Result<Applied, Error> {
-        let index = self.to_write(caller, name)?;
+        let index = self.to_fill(caller, name)?;
+        let deadline = Deadline::after(self.config().embed_timeout);
         let (of, config) = (index.clone(), self.0.shared.config.clone());
-        let batch = self.0.batches.run(move || Batch::parse(items, &of.settings, &config)).await??;
+        let mut draft = self.0.batches.run(move || Draft::parse(items, &of.settings, &config)).await??;
+        // Before anything is logged: without all of its vectors a batch is none.
+        let vectors = self.embed(caller, &index, draft.take_texts(), deadline).await?;
+        let batch = draft.complete(vectors);
         if batch.is_empty() {
             return Ok(Applied::default());
         }
         let applied = index.change(Change::Add(batch)).await?;
-        self.0.shared.metrics.added.inc_by((applied.added + applied.updated) as u64);
+        self.metrics().applied(applied);
         Ok(applied)
     }
 
     /// # Errors
     /// What is wrong with an id; no room in a queue.
     pub(crate) async fn delete(&self, caller: &Caller, name: &str, which: Which) -> Result<usize, Error> {
-        let index = self.to_write(caller, name)?;
+        let index = self.to_fill(caller, name)?;
         let change = match which {
             Which::Matching(filter) => Change::DeleteMatching(filter),
             Which::Ids(ids) => {
@@ -91,7 +99,7 @@ impl Indexes {
             }
         };
         let applied = index.change(change).await?;
-        self.0.shared.metrics.deleted.inc_by(applied.deleted as u64);
+        self.metrics().applied(applied);
         Ok(applied.deleted)
     }
 
@@ -100,6 +108,7 @@ impl Indexes {
     pub(crate) async fn search(&self, caller: &Caller, name: &str, search: NewSearch) -> Result<Answers, Error> {
         let index = self.to_read(caller, name)?;
         let config = self.config();
+        let deadline = Deadline::after(config.search_timeout);
         let (count, limit) = (search.targets.len(), config.vectors_per_search_max);
         if count > limit {
             return Err(Error::TooMany { what: "vectors", count, limit, config_key: "vectors_per_search_max" });
@@ -117,32 +126,62 @@ impl Indexes {
             return Err(Error::Invalid("min_score: must be a finite number".into()));
         }
         let NewSearch { targets, exact, filter, min_score, with_vector, .. } = search;
-        let many = targets.len() > 1;
-        let parse = |(at, target)| -> Result<Target, Error> {
-            match target {
-                NewTarget::Item(id) => Ok(Target::Item(ItemId::parse(id).map_err(|error| error.within("id"))?)),
-                NewTarget::Vector(components) => {
-                    let place = if many { format!("vectors[{at}]") } else { "vector".to_owned() };
-                    let vector = batch::vector(components, &index.settings).map_err(|error| error.within(&place))?;
-                    Ok(Target::Vector(vector))
-                }
-            }
-        };
-        let targets = targets.into_iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let targets = self.targets(caller, &index, targets, deadline).await?;
         let ef = ef.unwrap_or(index.settings.ef_search);
         let options = SearchOptions { k, ef, exact, filter, min_score, with_vector };
         let (metric, dimension) = (index.settings.metric, index.settings.dimension);
         self.0.shared.metrics.searches.inc_by(targets.len() as u64);
-        let lists = self.reading(move || {
+        let lists = self.reading_until(deadline, move || {
             targets.iter().map(|target| index.store.search(target, &options)).collect::<Result<Vec<_>, _>>()
         });
         Ok(Answers { lists: lists.await??, metric, dimension })
     }
 
+    /// What to search around: all texts become vectors in one call.
+    async fn targets(
+        &self,
+        caller: &Caller,
+        index: &Arc<Index>,
+        asked: Vec<NewTarget>,
+        deadline: Deadline,
+    ) -> Result<Vec<Target>, Error> {
+        let many = asked.len() > 1;
+        let mut texts = Vec::new();
+        let mut targets = Vec::with_capacity(asked.len());
+        for (at, target) in asked.into_iter().enumerate() {
+            let place = |what: &str| if many { format!("{what}s[{at}]") } else { what.to_owned() };
+            targets.push(match target {
+                NewTarget::Item(id) => Some(Target::Item(ItemId::parse(id).map_err(|error| error.within("id"))?)),
+                NewTarget::Vector(components) => {
+                    let vector = batch::vector(components, &index.settings);
+                    Some(Target::Vector(vector.map_err(|error| error.within(&place("vector")))?))
+                }
+                NewTarget::Text(text) => {
+                    let fits = batch::text(&text, &index.settings, self.config());
+                    fits.map_err(|error| error.within(&place("text")))?;
+                    texts.push(text);
+                    None
+                }
+            });
+        }
+        // As many as there were texts, or it is an error.
+        let mut embedded = self.embed(caller, index, texts, deadline).await?.into_iter();
+        let vector = |target: Option<Target>| target.or_else(|| embedded.next().map(Target::Vector));
+        Ok(targets.into_iter().filter_map(vector).collect())
+    }
+
     /// On a thread for searches, within `search_timeout`.
     async fn reading<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-        let limit = self.config().search_timeout;
-        timeout(limit, self.0.shared.searches.run(work)).await.map_err(|_| Error::Timeout(limit))?
+        self.reading_until(Deadline::after(self.config().search_timeout), work).await
+    }
+
+    async fn reading_until<T: Send + 'static>(
+        &self,
+        deadline: Deadline,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let done = timeout_at(deadline.at.into(), self.0.shared.searches.run(work)).await;
+        done.map_err(|_| Error::Timeout(deadline.limit))?
     }
 
     /// # Errors

@@ -8,6 +8,7 @@ use kit::Status;
 
 use super::{Indexes, State};
 use crate::Error;
+use crate::follow::follow;
 use crate::imports::kept_imports;
 use crate::index::{INDEX_FILE, Index, IndexFile};
 use crate::name::IndexName;
@@ -75,6 +76,7 @@ impl Indexes {
                 let cut_off = self.restore_imports(imports);
                 self.swap(|names| drop(names.indexes.insert(name, State::Ready(index.clone()))));
                 self.resume_imports(&index, cut_off);
+                follow(self, &index);
             }
             Err(error) => {
                 tracing::error!(index = %name, error = &error as &dyn std::error::Error, "index cannot be loaded");

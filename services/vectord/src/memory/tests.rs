@@ -15,7 +15,7 @@ use super::*;
 use crate::filter::Limits;
 use crate::item::{Metadata, Put};
 use crate::name::IndexName;
-use crate::settings::NewIndex;
+use crate::settings::{NewIndex, SettingsMax};
 
 const DIMENSION: usize = 3;
 
@@ -58,15 +58,16 @@ fn store(engine: EngineKind) -> MemoryStore {
 
 fn store_within(engine: EngineKind, limits: Limits) -> MemoryStore {
     let asked = NewIndex {
-        name: IndexName::parse("t").unwrap(),
-        dimension: DIMENSION,
-        metric: Metric::L2,
+        dimension: Some(DIMENSION),
+        metric: Some(Metric::L2),
         m: Some(4),
         ef_construction: Some(20),
         ef_search: Some(20),
         engine: Some(engine),
+        ..NewIndex::named(IndexName::parse("t").unwrap())
     };
-    let settings = Settings::new(asked, 8_192, 10_000, 0).unwrap();
+    let max = SettingsMax { dimension: 8_192, ef: 10_000 };
+    let settings = Settings::new(asked, None, max, 0).unwrap();
     MemoryStore::new(settings, limits, 1).unwrap()
 }
 

@@ -3,7 +3,7 @@
 mod answers;
 
 use ann::Metric;
-use kit::Problem;
+use kit::{Caller, Problem};
 use proto::v1 as wire;
 use proto::v1::delete_items_request::Which as WireWhich;
 use proto::v1::search_target::Target as WireTarget;
@@ -17,6 +17,7 @@ use crate::imports::NewImport;
 use crate::indexes::{NewScroll, NewSearch, NewTarget, Which};
 use crate::name::IndexName;
 use crate::settings::{EngineKind, NewIndex};
+use crate::source::Source;
 
 pub(super) use answers::answers;
 
@@ -42,12 +43,12 @@ fn filter_of(json: &str) -> Result<Filter, Error> {
     Ok(Filter::parse(&value)?)
 }
 
-fn metric(raw: i32) -> Result<Metric, Error> {
+fn metric(raw: i32) -> Result<Option<Metric>, Error> {
     match wire::Distance::try_from(raw) {
-        Ok(wire::Distance::Cosine) => Ok(Metric::Cosine),
-        Ok(wire::Distance::L2) => Ok(Metric::L2),
-        Ok(wire::Distance::Dot) => Ok(Metric::Dot),
-        Ok(wire::Distance::Unspecified) => Err(Error::Invalid("distance: must be given".into())),
+        Ok(wire::Distance::Cosine) => Ok(Some(Metric::Cosine)),
+        Ok(wire::Distance::L2) => Ok(Some(Metric::L2)),
+        Ok(wire::Distance::Dot) => Ok(Some(Metric::Dot)),
+        Ok(wire::Distance::Unspecified) => Ok(None),
         Err(_) => Err(Error::Invalid(format!("distance: there is no {raw}"))),
     }
 }
@@ -61,20 +62,25 @@ fn engine(raw: i32) -> Result<Option<EngineKind>, Error> {
     }
 }
 
-impl TryFrom<wire::CreateIndexRequest> for NewIndex {
-    type Error = Error;
-
-    fn try_from(request: wire::CreateIndexRequest) -> Result<Self, Error> {
-        Ok(NewIndex {
-            name: IndexName::parse(&request.name)?,
-            dimension: number(request.dimension),
-            metric: metric(request.distance)?,
-            m: request.m.map(number),
-            ef_construction: request.ef_construction.map(number),
-            ef_search: request.ef_search.map(number),
-            engine: engine(request.engine)?,
-        })
-    }
+/// What `caller` asks for.
+///
+/// # Errors
+/// A name, number or template that is none.
+pub(super) fn new_index(request: wire::CreateIndexRequest, caller: &Caller) -> Result<NewIndex, Error> {
+    let source = request.source.map(|wire::IndexSource { dataset, id_column, text, metadata_columns }| {
+        Source::parse(caller, dataset, id_column, &text, metadata_columns)
+    });
+    Ok(NewIndex {
+        name: IndexName::parse(&request.name)?,
+        dimension: Some(number(request.dimension)).filter(|dimension| *dimension > 0),
+        metric: metric(request.distance)?,
+        m: request.m.map(number),
+        ef_construction: request.ef_construction.map(number),
+        ef_search: request.ef_search.map(number),
+        engine: engine(request.engine)?,
+        model: Some(request.model).filter(|model| !model.is_empty()),
+        source: source.transpose()?,
+    })
 }
 
 /// # Errors
@@ -82,12 +88,9 @@ impl TryFrom<wire::CreateIndexRequest> for NewIndex {
 pub(super) fn items(items: Vec<wire::NewItem>) -> Result<Vec<NewItem>, Error> {
     let item = |(at, item): (usize, wire::NewItem)| {
         let wire::NewItem { id, vector, metadata_json, text } = item;
-        if text.is_some() {
-            return Err(Error::Invalid(format!("items[{at}].text: this index has no model")));
-        }
         let metadata = metadata_json.as_deref().map(http::metadata).transpose();
         let metadata = metadata.map_err(|error| error.within(&format!("items[{at}].metadata_json")))?;
-        Ok(NewItem { id, vector: vector.map(|vector| vector.components), metadata })
+        Ok(NewItem { id, vector: vector.map(|vector| vector.components), metadata, text })
     };
     items.into_iter().enumerate().map(item).collect()
 }
@@ -99,8 +102,8 @@ impl TryFrom<wire::SearchRequest> for NewSearch {
         let target = |(at, target): (usize, wire::SearchTarget)| match target.target {
             Some(WireTarget::Vector(vector)) => Ok(NewTarget::Vector(vector.components)),
             Some(WireTarget::Id(id)) => Ok(NewTarget::Item(id)),
-            Some(WireTarget::Text(_)) => Err(Error::Invalid(format!("targets[{at}].text: this index has no model"))),
-            None => Err(Error::Invalid(format!("targets[{at}]: neither a vector nor an id"))),
+            Some(WireTarget::Text(text)) => Ok(NewTarget::Text(text)),
+            None => Err(Error::Invalid(format!("targets[{at}]: neither a vector nor an id nor a text"))),
         };
         Ok(NewSearch {
             targets: request.targets.into_iter().enumerate().map(target).collect::<Result<_, _>>()?,

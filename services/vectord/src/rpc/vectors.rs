@@ -8,7 +8,6 @@ use tonic::{Request, Response, Status};
 use super::convert::{self, status};
 use crate::http;
 use crate::indexes::{Indexes, NewScroll, NewSearch, Which};
-use crate::settings::NewIndex;
 
 pub(super) struct Rpc(pub(super) Indexes);
 
@@ -18,7 +17,7 @@ type Answer<T> = Result<Response<T>, Status>;
 impl Vectors for Rpc {
     async fn create_index(&self, request: Request<wire::CreateIndexRequest>) -> Answer<wire::VectorIndex> {
         let caller = Caller::of(&request);
-        let asked = NewIndex::try_from(request.into_inner()).map_err(status)?;
+        let asked = convert::new_index(request.into_inner(), &caller).map_err(status)?;
         let created = self.0.create(&caller, asked).await.map_err(status)?;
         Ok(Response::new(created.into()))
     }

@@ -1,9 +1,9 @@
 //! Imports that outlive the service.
 
-use kit::testing::TestServer;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
+use crate::lake::Lake;
 use crate::process::{Process, until};
 
 const ROWS: u64 = 20_000;
@@ -11,52 +11,16 @@ const BATCH: u64 = 50;
 /// Batches that may come again.
 const UNCOUNTED: u64 = 16;
 
-/// What vectord asks when it imports.
-struct Peers {
-    ingestd: TestServer,
-    catalogd: TestServer,
-    queryd: TestServer,
-    http: reqwest::Client,
-    /// Until the end: it has the objects.
-    _storaged: TestServer,
-    _folder: TempDir,
+/// Adds rows to the dataset `crew`.
+async fn ingest(lake: &Lake, mode: &str, rows: std::ops::Range<u64>) {
+    let row = |n: u64| json!({ "id": format!("w-{n}"), "v": [n as f64, 0.5], "n": n }).to_string() + "\n";
+    lake.ingest_lines("crew", mode, rows.map(row).collect()).await;
 }
 
-impl Peers {
-    async fn start() -> Self {
-        let _already_set = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let config = storaged::Config { data_dir: at("objects"), fsync: false, ..Default::default() };
-        let storaged = TestServer::start(|listener, shutdown| storaged::serve(config, listener, shutdown)).await;
-        let config = catalogd::Config { storaged_url: storaged.url(), ..Default::default() };
-        let catalogd = TestServer::start(|listener, shutdown| catalogd::serve(config, listener, shutdown)).await;
-        let (storaged_url, catalogd_url) = (storaged.url(), catalogd.url());
-        let config = ingestd::Config { storaged_url, catalogd_url, spool_dir: at("spool"), ..Default::default() };
-        let ingestd = TestServer::start(|listener, shutdown| ingestd::serve(config, listener, shutdown)).await;
-        let (storaged_url, catalogd_url) = (storaged.url(), catalogd.url());
-        let config = queryd::Config { storaged_url, catalogd_url, temp_dir: at("temp"), ..Default::default() };
-        let queryd = TestServer::start(|listener, shutdown| queryd::serve(config, listener, shutdown)).await;
-        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        Peers { ingestd, catalogd, queryd, http, _storaged: storaged, _folder: folder }
-    }
-
-    /// Adds rows to the dataset `crew`.
-    async fn ingest(&self, mode: &str, rows: std::ops::Range<u64>) {
-        let row = |n: u64| json!({ "id": format!("w-{n}"), "v": [n as f64, 0.5], "n": n }).to_string() + "\n";
-        let url = self.ingestd.url().join(&format!("v1/ingest/crew?format=ndjson&mode={mode}")).unwrap();
-        let sent = async || self.http.post(url.clone()).body(rows.clone().map(row).collect::<String>()).send().await;
-        // It may not have found its peers yet.
-        until("the ingest", async || sent().await.unwrap().status().is_success()).await;
-    }
-
-    fn settings(&self) -> [String; 3] {
-        [
-            format!("vectord.queryd_url={}", self.queryd.url()),
-            format!("vectord.catalogd_url={}", self.catalogd.url()),
-            format!("vectord.import_batch_items={BATCH}"),
-        ]
-    }
+fn settings(lake: &Lake) -> Vec<String> {
+    let mut settings = lake.settings();
+    settings.push(format!("vectord.import_batch_items={BATCH}"));
+    settings
 }
 
 async fn vectord(data: &TempDir, settings: &[String]) -> Process {
@@ -89,9 +53,9 @@ async fn until_ended(process: &Process) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_killed_goes_on_over_the_same_version() {
-    let (peers, data) = (Peers::start().await, tempdir().unwrap());
-    peers.ingest("create", 0..ROWS).await;
-    let settings = peers.settings();
+    let (lake, data) = (Lake::start().await, tempdir().unwrap());
+    ingest(&lake, "create", 0..ROWS).await;
+    let settings = settings(&lake);
     let process = vectord(&data, &settings).await;
     process.ok("", &json!({ "name": "crew", "dimension": 2, "distance": "l2" })).await;
     let asked = json!({ "dataset": "crew", "id_column": "id", "vector_column": "v", "metadata_columns": ["n"] });
@@ -105,7 +69,7 @@ async fn an_import_that_is_killed_goes_on_over_the_same_version() {
     process.kill().await;
     assert!(done < ROWS, "it was killed in the midst");
     // Not in the version that the import began with.
-    peers.ingest("append", ROWS..ROWS + 500).await;
+    ingest(&lake, "append", ROWS..ROWS + 500).await;
 
     let process = vectord(&data, &settings).await;
     let listed = until_ended(&process).await;
@@ -126,9 +90,9 @@ async fn an_import_that_is_killed_goes_on_over_the_same_version() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_cuts_imports_off_and_peers_may_come_later() {
-    let (peers, data) = (Peers::start().await, tempdir().unwrap());
-    peers.ingest("create", 0..ROWS).await;
-    let settings = peers.settings();
+    let (lake, data) = (Lake::start().await, tempdir().unwrap());
+    ingest(&lake, "create", 0..ROWS).await;
+    let settings = settings(&lake);
     let process = vectord(&data, &settings).await;
     process.ok("", &json!({ "name": "crew", "dimension": 2, "distance": "l2" })).await;
     let asked = json!({ "dataset": "crew", "id_column": "id", "vector_column": "v" });
@@ -139,7 +103,8 @@ async fn a_stop_cuts_imports_off_and_peers_may_come_later() {
     process.ended().await;
 
     // Nobody listens there.
-    let away = [settings[1].clone(), settings[2].clone(), "vectord.queryd_url=http://127.0.0.1:9".to_owned()];
+    let mut away = settings.clone();
+    away.push("vectord.queryd_url=http://127.0.0.1:9".to_owned());
     let process = vectord(&data, &away).await;
     let listed = imports(&process).await;
     assert_eq!((&listed[0]["ended"], &listed[0]["rows_total"]), (&Value::Null, &json!(ROWS)), "{listed:?}");

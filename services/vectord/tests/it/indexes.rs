@@ -71,7 +71,9 @@ async fn what_no_index_can_be_made_of_is_refused() {
         assert!(refused.contains(told), "{told}: {refused}");
     }
     let missing = platform.refused("index", json!({ "name": "a", "dimension": 3 }), 400).await;
-    assert!(missing.contains("missing field `distance`"), "{missing}");
+    assert_eq!(missing, "distance: must be given where there is no model");
+    let missing = platform.refused("index", json!({ "name": "a", "distance": "l2" }), 400).await;
+    assert_eq!(missing, "dimension: must be given where there is no model");
     let (_, list) = platform.get("index").await;
     assert_eq!(list, json!({ "indexes": [], "next_cursor": null }));
 }

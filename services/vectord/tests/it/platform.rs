@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 pub(crate) struct Platform {
     pub(crate) vectord: TestServer,
     pub(crate) http: Client,
-    /// Until the end: it keeps snapshots.
-    _storaged: TestServer,
-    _folder: tempfile::TempDir,
+    /// It keeps snapshots.
+    storaged: TestServer,
+    folder: tempfile::TempDir,
 }
 
 impl Platform {
@@ -32,7 +32,19 @@ impl Platform {
         };
         change(&mut config);
         let vectord = TestServer::start(|listener, shutdown| vectord::serve(config, listener, shutdown)).await;
-        Platform { vectord, http: Client::new(), _storaged: storaged, _folder: folder }
+        Platform { vectord, http: Client::new(), storaged, folder }
+    }
+
+    /// With a vectord that is watched, and waits for its disk.
+    pub(crate) async fn watched() -> Self {
+        let mut platform = Self::start().await;
+        let config = vectord::Config {
+            data_dir: platform.folder.path().join("watched"),
+            storaged_url: platform.storaged.url(),
+            ..vectord::Config::default()
+        };
+        platform.vectord = TestServer::watched(|listener, shutdown| vectord::serve(config, listener, shutdown)).await;
+        platform
     }
 
     pub(crate) fn url(&self, path: &str) -> Url {

@@ -60,7 +60,7 @@ async fn indexes_aliases_and_imports() {
     let vague = CreateIndexRequest { name: "b".into(), distance: 0, ..asked.clone() };
     assert_eq!(
         why(rpc.create_index(vague).await.unwrap_err()),
-        (Code::InvalidArgument, "distance: must be given".into())
+        (Code::InvalidArgument, "distance: must be given where there is no model".into())
     );
     rpc.create_index(CreateIndexRequest { name: "b".into(), ..asked }).await.unwrap();
 
@@ -195,7 +195,7 @@ async fn what_is_wrong_is_told_as_in_rest() {
     assert!(why(refused).1.starts_with("filter.n.$foo: "));
     let nothing =
         SearchRequest { index: "a".into(), targets: vec![SearchTarget { target: None }], ..SearchRequest::default() };
-    assert_eq!(why(rpc.search(nothing).await.unwrap_err()).1, "targets[0]: neither a vector nor an id");
+    assert_eq!(why(rpc.search(nothing).await.unwrap_err()).1, "targets[0]: neither a vector nor an id nor a text");
     let odd = ScrollRequest { index: "a".into(), cursor: "!".into(), ..ScrollRequest::default() };
     assert!(why(rpc.scroll(odd).await.unwrap_err()).1.starts_with("cursor: "));
 

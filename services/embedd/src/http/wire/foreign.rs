@@ -1,8 +1,9 @@
 use kit::Problem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::http::inputs::Inputs;
+use crate::models;
 
 /// OpenAI's request. Fields that are not here are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -60,6 +61,38 @@ pub(in crate::http) struct OpenAiEmbedded {
     usage: OpenAiUsage,
 }
 
+/// A model as OpenAI shows it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct OpenAiModel {
+    id: String,
+    /// `model`
+    object: &'static str,
+    /// Always 0: it is not known.
+    created: u64,
+    /// The provider.
+    owned_by: &'static str,
+}
+
+impl OpenAiModel {
+    pub(in crate::http) fn of(model: &models::Model) -> Self {
+        OpenAiModel { id: model.name.clone(), object: "model", created: 0, owned_by: model.provider.kind() }
+    }
+}
+
+/// All models as OpenAI lists them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct OpenAiModels {
+    /// `list`
+    object: &'static str,
+    data: Vec<OpenAiModel>,
+}
+
+impl OpenAiModels {
+    pub(in crate::http) fn of(models: impl Iterator<Item = OpenAiModel>) -> Self {
+        OpenAiModels { object: "list", data: models.collect() }
+    }
+}
+
 /// Ollama's request. Fields that are not here are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(in crate::http) struct OllamaEmbed {
@@ -71,6 +104,8 @@ pub(in crate::http) struct OllamaEmbed {
     pub(in crate::http) input: Option<Inputs>,
     /// False refuses texts that are too long for the model, which are cut off otherwise.
     pub(in crate::http) truncate: Option<bool>,
+    /// Refused unless it is what the model has anyway.
+    pub(in crate::http) dimensions: Option<u64>,
 }
 
 /// Ollama's answer.

@@ -1,13 +1,16 @@
 use ann::Metric;
+use kit::Caller;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::rfc3339;
 use crate::Error;
+use crate::follow::{self, Progress};
 use crate::index::IndexInfo;
 use crate::indexes::Listed;
 use crate::name::IndexName;
 use crate::settings::{EngineKind, NewIndex};
+use crate::source;
 
 /// How far apart two vectors are.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -44,9 +47,10 @@ impl From<Metric> for Distance {
 pub(in crate::http) struct CreateIndex {
     /// `[A-Za-z0-9_][A-Za-z0-9._-]{0,127}`
     name: String,
-    /// Numbers in a vector.
-    dimension: usize,
-    distance: Distance,
+    /// Numbers in a vector. Left out: as many as the model's have.
+    dimension: Option<usize>,
+    /// Left out: cosine, where there is a model.
+    distance: Option<Distance>,
     /// Neighbours of a vector in the graph; 16 where it is left out.
     m: Option<usize>,
     /// Candidates kept while a vector is linked; 200 where it is left out.
@@ -55,20 +59,46 @@ pub(in crate::http) struct CreateIndex {
     ef_search: Option<usize>,
     /// Left out: as the service is configured.
     engine: Option<EngineKind>,
+    /// A model of embedd, by its name: items and searches may then be texts. Left out: none, or with a source
+    /// embedd's default.
+    model: Option<String>,
+    source: Option<Source>,
 }
 
-impl TryFrom<CreateIndex> for NewIndex {
-    type Error = Error;
+/// The dataset whose rows the index holds, now and later: nobody else puts items in.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Source {
+    dataset: String,
+    /// Its values are the items' ids: no two rows have the same one.
+    id_column: String,
+    /// What is embedded of a row: `{column}` stands for its value there, `{{` and `}}` for braces.
+    text: String,
+    /// Each is a key of an item's metadata.
+    #[serde(default)]
+    metadata_columns: Vec<String>,
+}
 
-    fn try_from(body: CreateIndex) -> Result<Self, Error> {
+impl CreateIndex {
+    /// As `caller` wants it.
+    ///
+    /// # Errors
+    /// A name or template that is none.
+    pub(in crate::http) fn of(self, caller: &Caller) -> Result<NewIndex, Error> {
+        let body = self;
+        let source = body.source.map(|Source { dataset, id_column, text, metadata_columns }| {
+            source::Source::parse(caller, dataset, id_column, &text, metadata_columns)
+        });
         Ok(NewIndex {
             name: IndexName::parse(&body.name)?,
             dimension: body.dimension,
-            metric: body.distance.into(),
+            metric: body.distance.map(Metric::from),
             m: body.m,
             ef_construction: body.ef_construction,
             ef_search: body.ef_search,
             engine: body.engine,
+            model: body.model,
+            source: source.transpose()?,
         })
     }
 }
@@ -79,6 +109,54 @@ enum Status {
     Ready,
     Loading,
     Failed,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum FollowStatus {
+    /// It stands at the newest version.
+    Current,
+    /// A version is being brought in.
+    Running,
+    /// Something is in the way; it is tried again.
+    Waiting,
+    /// This version cannot be brought in; the next one will be tried.
+    Failed,
+}
+
+/// How far an index has followed its dataset.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Following {
+    status: FollowStatus,
+    /// The dataset's version that the index holds; null: none yet.
+    version: Option<u64>,
+    /// The version that is being brought in, or failed.
+    target_version: Option<u64>,
+    /// Rows that differ between the two; null until they are counted.
+    rows_total: Option<u64>,
+    rows_done: u64,
+    /// Why it waits or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<Progress> for Following {
+    fn from(told: Progress) -> Self {
+        let version = |version: u64| Some(version).filter(|version| *version > 0);
+        Following {
+            status: match told.status {
+                follow::FollowStatus::Current => FollowStatus::Current,
+                follow::FollowStatus::Running => FollowStatus::Running,
+                follow::FollowStatus::Waiting => FollowStatus::Waiting,
+                follow::FollowStatus::Failed => FollowStatus::Failed,
+            },
+            version: version(told.version),
+            target_version: version(told.target_version),
+            rows_total: told.rows_total,
+            rows_done: told.rows_done,
+            reason: told.reason,
+        }
+    }
 }
 
 /// An index as it stands.
@@ -103,6 +181,17 @@ pub(in crate::http) struct Index {
     last_snapshot: Option<String>,
     #[schema(format = DateTime)]
     created: String,
+    /// Left out: it takes vectors alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// What the model's vectors are known by, hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Source>,
+    /// With a source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    following: Option<Following>,
     /// `failed`: it is read, and takes no writes.
     status: Status,
     /// Why it failed.
@@ -112,7 +201,8 @@ pub(in crate::http) struct Index {
 
 impl From<IndexInfo> for Index {
     fn from(info: IndexInfo) -> Self {
-        let IndexInfo { settings, stats, snapshot_ms, broken } = info;
+        let IndexInfo { settings, stats, snapshot_ms, broken, following } = info;
+        let fingerprint = settings.model.as_ref().map(|model| model.fingerprint.to_string());
         Index {
             name: settings.name.to_string(),
             dimension: settings.dimension,
@@ -128,6 +218,15 @@ impl From<IndexInfo> for Index {
             memory_bytes: stats.memory_bytes,
             last_snapshot: snapshot_ms.map(rfc3339),
             created: rfc3339(settings.created_ms),
+            model: settings.model.map(|model| model.name),
+            fingerprint,
+            source: settings.source.map(|source| Source {
+                dataset: source.dataset,
+                id_column: source.id_column,
+                text: source.text.as_str().to_owned(),
+                metadata_columns: source.metadata_columns,
+            }),
+            following: following.map(Following::from),
             status: if broken.is_some() { Status::Failed } else { Status::Ready },
             reason: broken,
         }

@@ -23,10 +23,14 @@ pub(in crate::http) struct Add {
 pub(in crate::http) struct NewItem {
     /// 1 to 256 bytes.
     id: String,
-    /// Left out: the stored one stays; only for items that are there.
+    /// Left out, and without a text: the stored one stays; only for items that are there.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     vector: Option<Vec<f32>>,
+    /// What the vector is made of, in place of a vector: where the index has a model.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    text: Option<String>,
     /// Left out: what is stored stays; `{}` or null clears it.
     #[serde(default, deserialize_with = "cleared_by_null")]
     #[schema(value_type = Option<Object>)]
@@ -49,7 +53,7 @@ pub(crate) fn metadata(text: &str) -> Result<Metadata, Error> {
 
 impl From<Add> for Vec<batch::NewItem> {
     fn from(body: Add) -> Self {
-        let item = |NewItem { id, vector, metadata }| batch::NewItem { id, vector, metadata };
+        let item = |NewItem { id, vector, text, metadata }| batch::NewItem { id, vector, metadata, text };
         body.items.into_iter().map(item).collect()
     }
 }
@@ -193,6 +197,7 @@ mod tests {
             (r#"{"items":[{"id":"a","vector":null}]}"#, "items[0].vector: "),
             (r#"{"items":[{"id":"a","vector":[NaN]}]}"#, "items[0].vector[0]: "),
             (r#"{"items":[{"id":"a","metadata":[]}]}"#, "items[0].metadata: "),
+            (r#"{"items":[{"id":"a","text":null}]}"#, "items[0].text: "),
             (r#"{"items":[{"id":"a","meta":{}}]}"#, "items[0].meta: "),
             (r#"{"items":[{"vector":[1]}]}"#, "items[0]: missing field `id`"),
             (r#"{"item":[]}"#, "item: unknown field"),

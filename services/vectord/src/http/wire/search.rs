@@ -10,16 +10,20 @@ use crate::indexes::{NewSearch, NewTarget};
 /// Results where a search names no `k`.
 pub(crate) const K_DEFAULT: usize = 10;
 
-/// What to search for: exactly one of `vector`, `id` and `vectors`.
+/// What to search for: exactly one of `vector`, `id`, `text`, `vectors` and `texts`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Search {
     vector: Option<Vec<f32>>,
     /// Around this item's vector; the item is among the results.
     id: Option<String>,
+    /// Around what it means, where the index has a model.
+    text: Option<String>,
     /// Around each of them: `results` is a list of lists.
     vectors: Option<Vec<Vec<f32>>>,
-    /// Results for each vector; 10 where it is left out.
+    /// As `vectors`, where the index has a model.
+    texts: Option<Vec<String>>,
+    /// Results for each vector or text; 10 where it is left out.
     k: Option<usize>,
     /// Candidates kept on the way: more find more. Left out: the index's `ef_search`.
     ef: Option<usize>,
@@ -38,7 +42,7 @@ pub(in crate::http) struct Search {
 impl Search {
     pub(in crate::http) fn shape(&self) -> Shape {
         Shape {
-            lists: self.vectors.is_some(),
+            lists: self.vectors.is_some() || self.texts.is_some(),
             with_metadata: self.with_metadata.unwrap_or(true),
             with_vector: self.with_vector.unwrap_or(false),
         }
@@ -49,11 +53,16 @@ impl TryFrom<Search> for NewSearch {
     type Error = Error;
 
     fn try_from(body: Search) -> Result<Self, Error> {
-        let targets = match (body.vector, body.id, body.vectors) {
-            (Some(vector), None, None) => vec![NewTarget::Vector(vector)],
-            (None, Some(id), None) => vec![NewTarget::Item(id)],
-            (None, None, Some(vectors)) => vectors.into_iter().map(NewTarget::Vector).collect(),
-            _ => return Err(Error::Invalid("exactly one of vector, id and vectors is needed".into())),
+        let given = [
+            body.vector.map(|vector| vec![NewTarget::Vector(vector)]),
+            body.id.map(|id| vec![NewTarget::Item(id)]),
+            body.text.map(|text| vec![NewTarget::Text(text)]),
+            body.vectors.map(|vectors| vectors.into_iter().map(NewTarget::Vector).collect()),
+            body.texts.map(|texts| texts.into_iter().map(NewTarget::Text).collect()),
+        ];
+        let mut given = given.into_iter().flatten();
+        let (Some(targets), None) = (given.next(), given.next()) else {
+            return Err(Error::Invalid("exactly one of vector, id, text, vectors and texts is needed".into()));
         };
         Ok(NewSearch {
             targets,
@@ -83,7 +92,7 @@ pub(in crate::http) struct SearchResult {
     vector: Option<Vec<f32>>,
 }
 
-/// What was found, the nearest first; for `vectors`, a list of such lists.
+/// What was found, the nearest first; for `vectors` and `texts`, a list of such lists.
 #[derive(Debug, ToSchema)]
 #[allow(dead_code, reason = "for the document: `answer` writes it")]
 pub(in crate::http) struct SearchResults {
@@ -101,7 +110,17 @@ mod tests {
         assert_eq!((one.targets.len(), one.k, one.with_vector), (1, K_DEFAULT, false));
         assert_eq!(parse(r#"{"vectors":[[1],[2]],"k":3}"#).unwrap().targets.len(), 2);
         assert!(matches!(&parse(r#"{"id":"a"}"#).unwrap().targets[..], [NewTarget::Item(id)] if id == "a"));
-        for bad in ["{}", r#"{"vector":[1],"id":"a"}"#, r#"{"vector":[1],"vectors":[]}"#, r#"{"vector":null}"#] {
+        assert!(matches!(&parse(r#"{"text":"a"}"#).unwrap().targets[..], [NewTarget::Text(text)] if text == "a"));
+        let texts = serde_json::from_str::<Search>(r#"{"texts":["a"]}"#).unwrap();
+        assert!(texts.shape().lists);
+        assert_eq!(NewSearch::try_from(texts).unwrap().targets.len(), 1);
+        for bad in [
+            "{}",
+            r#"{"vector":[1],"id":"a"}"#,
+            r#"{"vector":[1],"vectors":[]}"#,
+            r#"{"vector":null}"#,
+            r#"{"text":"a","texts":["b"]}"#,
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

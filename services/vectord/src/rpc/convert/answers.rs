@@ -3,6 +3,7 @@
 use ann::Metric;
 use proto::v1 as wire;
 
+use crate::follow::{FollowStatus, Progress};
 use crate::http;
 use crate::imports::{Import, ImportState};
 use crate::index::IndexInfo;
@@ -22,7 +23,7 @@ fn vector(components: Option<Vec<f32>>) -> Option<wire::Vector> {
 
 impl From<IndexInfo> for wire::VectorIndex {
     fn from(info: IndexInfo) -> Self {
-        let IndexInfo { settings, stats, snapshot_ms, broken } = info;
+        let IndexInfo { settings, stats, snapshot_ms, broken, following } = info;
         let distance = match settings.metric {
             Metric::Cosine => wire::Distance::Cosine,
             Metric::L2 => wire::Distance::L2,
@@ -33,6 +34,10 @@ impl From<IndexInfo> for wire::VectorIndex {
             EngineKind::HnswRs => wire::VectorEngine::HnswRs,
         };
         let status = if broken.is_some() { wire::IndexStatus::Failed } else { wire::IndexStatus::Ready };
+        let (model, fingerprint) = match settings.model {
+            Some(model) => (model.name, model.fingerprint.as_bytes().to_vec().into()),
+            None => Default::default(),
+        };
         wire::VectorIndex {
             name: settings.name.to_string(),
             dimension: small(settings.dimension),
@@ -50,7 +55,34 @@ impl From<IndexInfo> for wire::VectorIndex {
             created_ms: settings.created_ms,
             status: status.into(),
             reason: broken.unwrap_or_default(),
-            ..wire::VectorIndex::default()
+            model,
+            fingerprint,
+            source: settings.source.map(|source| wire::IndexSource {
+                dataset: source.dataset,
+                id_column: source.id_column,
+                text: source.text.as_str().to_owned(),
+                metadata_columns: source.metadata_columns,
+            }),
+            following: following.map(wire::Following::from),
+        }
+    }
+}
+
+impl From<Progress> for wire::Following {
+    fn from(told: Progress) -> Self {
+        let status = match told.status {
+            FollowStatus::Current => wire::FollowStatus::Current,
+            FollowStatus::Running => wire::FollowStatus::Running,
+            FollowStatus::Waiting => wire::FollowStatus::Waiting,
+            FollowStatus::Failed => wire::FollowStatus::Failed,
+        };
+        wire::Following {
+            status: status.into(),
+            version: told.version,
+            target_version: told.target_version,
+            rows_total: told.rows_total,
+            rows_done: told.rows_done,
+            reason: told.reason.unwrap_or_default(),
         }
     }
 }

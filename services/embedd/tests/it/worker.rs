@@ -1,0 +1,26 @@
+//! That no task holds a worker: what computes or waits is on a pool.
+
+use kit::testing::TestServer;
+use serde_json::json;
+
+use crate::platform::{Platform, hash};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_leave_the_worker_free() {
+    let mut platform = Platform::start().await;
+    // MiniLM, and a model whose vectors take longer to write than to make.
+    let mut config = embedd::Config { model_dir: crate::local::folder(), ..embedd::Config::default() };
+    config.models.insert("hash".into(), hash(384));
+    platform.embedd = TestServer::watched(|listener, shutdown| embedd::serve(config, listener, shutdown)).await;
+    let texts = |count: usize, words: usize| -> Vec<String> {
+        (0..count).map(|n| format!("{n} {}", "forklift driver ".repeat(words))).collect()
+    };
+    platform.done("v1/embed", json!({ "texts": texts(64, 60) })).await;
+    platform.done("v1/embed", json!({ "texts": texts(2_000, 20), "model": "hash" })).await;
+    // All of it from memory.
+    platform.done("v1/embed", json!({ "texts": texts(2_000, 20), "model": "hash" })).await;
+    platform.done("v1/embeddings", json!({ "input": texts(500, 20), "model": "hash" })).await;
+    platform.done("v1/embed/tokenize", json!({ "texts": texts(500, 60) })).await;
+    platform.stats().await;
+    platform.embedd.held().assert_short();
+}

@@ -1,0 +1,58 @@
+//! The dataset that an index follows.
+
+use std::sync::Arc;
+
+use kit::{Caller, Role};
+
+use crate::Error;
+use crate::template::Template;
+
+/// Where an index's items come from, and what they are made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) dataset: String,
+    /// Its values are the items' ids.
+    pub(crate) id_column: String,
+    pub(crate) text: Template,
+    /// Each is a key of an item's metadata.
+    pub(crate) metadata_columns: Vec<String>,
+    /// For whom the dataset is read.
+    pub(crate) tenant: Arc<str>,
+}
+
+impl Source {
+    /// # Errors
+    /// A text that is no template.
+    pub(crate) fn parse(
+        caller: &Caller,
+        dataset: String,
+        id_column: String,
+        text: &str,
+        metadata_columns: Vec<String>,
+    ) -> Result<Self, Error> {
+        let (text, tenant) = (Template::parse(text)?, caller.tenant.clone());
+        Ok(Source { dataset, id_column, text, metadata_columns, tenant })
+    }
+
+    /// Who reads the dataset: one of the tenant that made the index, with no right but that.
+    pub(crate) fn reader(&self) -> Caller {
+        Caller { tenant: self.tenant.clone(), role: Role::Reader, grants: [self.dataset.clone()].into() }
+    }
+
+    /// # Errors
+    /// The column that is not among `there`, and where it was named.
+    pub(crate) fn check_columns(&self, there: &[String]) -> Result<(), Error> {
+        let named = [("id_column", self.id_column.as_str())].into_iter();
+        let named = named.chain(self.text.columns().map(|column| ("text", column)));
+        let mut named = named.chain(self.metadata_columns.iter().map(|column| ("metadata_columns", column.as_str())));
+        let missing = named.find(|(_, column)| !there.iter().any(|name| name == column));
+        match missing {
+            None => Ok(()),
+            Some((place, column)) => Err(Error::Invalid(format!(
+                "source.{place}: the dataset {} has no column {column:?}; it has: {}",
+                self.dataset,
+                there.join(", ")
+            ))),
+        }
+    }
+}
