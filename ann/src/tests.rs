@@ -365,6 +365,11 @@ macro_rules! behaviours {
                 super::stress::searches_beside_writers_answer_only_whole_items_that_were_there::<$engine>();
             }
 
+            #[test]
+            fn an_item_is_compared_once_while_it_is_replaced() {
+                super::stress::an_item_is_compared_once_while_it_is_replaced::<$engine>();
+            }
+
             $(
                 #[test]
                 fn $name() {

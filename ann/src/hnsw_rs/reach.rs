@@ -1,14 +1,15 @@
 //! Which items a walk gets to.
 
-use super::State;
+use super::state::State;
 
 /// Live items that the links lead to from where searches start.
 pub(super) fn count(state: &State) -> usize {
-    if state.items.is_empty() {
+    let table = state.table();
+    if table.numbers() == 0 {
         // The crate's iterator panics where there is nothing to go through.
         return 0;
     }
-    let mut links = vec![Vec::new(); state.items.len()];
+    let mut links = vec![Vec::new(); table.numbers()];
     let mut highest = None;
     for point in state.graph.get_point_indexation() {
         let (number, layer) = (point.get_origin_id(), point.get_point_id().0);
@@ -25,5 +26,5 @@ pub(super) fn count(state: &State) -> usize {
             queue.extend(links[number].iter().filter(|other| !reached[**other]));
         }
     }
-    (0..reached.len()).filter(|number| reached[*number] && state.present(*number).is_some()).count()
+    (0..reached.len()).filter(|number| reached[*number] && table.present(*number).is_some()).count()
 }

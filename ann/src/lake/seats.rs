@@ -6,19 +6,22 @@
 //! needs, so that none is allocated per query.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use super::scratch::Scratch;
 
-/// Searches and inserts at the same moment beyond this number wait for each other.
-const SEATS: usize = 64;
+/// Seats that there are from the beginning.
+const ROW: usize = 64;
+/// Rows at most: more are set up as they are needed. Whoever sits at the same moment beyond all these seats
+/// waits; no process has as many threads.
+const ROWS: usize = 256;
 /// The epoch of a seat that nobody sits on.
 const EMPTY: u64 = 0;
 
 /// See the module.
 pub(super) struct Seats {
     epoch: AtomicU64,
-    seats: Box<[Seat]>,
+    rows: Box<[OnceLock<Box<[Seat]>>]>,
     turn: AtomicUsize,
 }
 
@@ -44,13 +47,14 @@ pub(super) struct Sitting<'a> {
 
 impl Seats {
     pub(super) fn new() -> Self {
-        let seats = std::iter::repeat_with(Seat::default).take(SEATS).collect();
-        Self { epoch: AtomicU64::new(EMPTY + 1), seats, turn: AtomicUsize::new(0) }
+        let rows: Box<[OnceLock<Box<[Seat]>>]> = std::iter::repeat_with(OnceLock::new).take(ROWS).collect();
+        rows[0].get_or_init(row);
+        Self { epoch: AtomicU64::new(EMPTY + 1), rows, turn: AtomicUsize::new(0) }
     }
 
-    /// Sits down. Waits only where every seat is taken.
+    /// Sits down. Waits only where every seat that there can be is taken.
     pub(super) fn sit(&self) -> Sitting<'_> {
-        for seat in &self.seats {
+        for seat in self.rows.iter().flat_map(|seats| seats.get_or_init(row)) {
             match seat.scratch.try_lock() {
                 Ok(scratch) => return self.pin(seat, scratch),
                 // A search that panicked left scratch memory behind, which every search sets up anew.
@@ -58,8 +62,14 @@ impl Seats {
                 Err(TryLockError::WouldBlock) => {}
             }
         }
-        let seat = &self.seats[self.turn.fetch_add(1, Ordering::Relaxed) % SEATS];
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let seat = &self.rows[turn / ROW % ROWS].get_or_init(row)[turn % ROW];
         self.pin(seat, seat.scratch.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Those that were set up. A row that is being set up need not be among them: nobody sits there yet.
+    fn seats(&self) -> impl Iterator<Item = &Seat> {
+        self.rows.iter().filter_map(OnceLock::get).flatten()
     }
 
     fn pin<'a>(&self, seat: &'a Seat, scratch: MutexGuard<'a, Scratch>) -> Sitting<'a> {
@@ -80,7 +90,7 @@ impl Seats {
     /// Whether nobody who sat down before `epoch` still sits.
     pub(super) fn is_quiet(&self, epoch: u64) -> bool {
         fence(Ordering::SeqCst);
-        self.seats.iter().all(|seat| {
+        self.seats().all(|seat| {
             let since = seat.epoch.load(Ordering::Acquire);
             since == EMPTY || since >= epoch
         })
@@ -88,8 +98,12 @@ impl Seats {
 
     /// Memory that seats hold for searches.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.seats.iter().filter_map(|seat| seat.scratch.try_lock().ok()).map(|scratch| scratch.memory_bytes()).sum()
+        self.seats().filter_map(|seat| seat.scratch.try_lock().ok()).map(|scratch| scratch.memory_bytes()).sum()
     }
+}
+
+fn row() -> Box<[Seat]> {
+    std::iter::repeat_with(Seat::default).take(ROW).collect()
 }
 
 impl Drop for Pin<'_> {
@@ -115,15 +129,16 @@ mod tests {
         drop(after);
     }
 
+    /// Some sit for long, such as who writes a snapshot: nobody is to wait for them.
     #[test]
-    fn a_full_house_waits_for_a_seat_and_then_sits() {
+    fn there_is_a_seat_for_everybody_and_each_is_looked_at() {
         let seats = Seats::new();
-        let mut taken: Vec<_> = (0..SEATS).map(|_| seats.sit()).collect();
-        std::thread::scope(|scope| {
-            let late = scope.spawn(|| drop(seats.sit()));
-            taken.clear();
-            late.join().expect("sat down");
-        });
-        assert!(seats.is_quiet(seats.advance()));
+        let mut taken: Vec<_> = (0..ROW * 3).map(|_| seats.sit()).collect();
+        let epoch = seats.advance();
+        let last = taken.pop();
+        drop(taken);
+        assert!(!seats.is_quiet(epoch), "one still sits in the last row");
+        drop(last);
+        assert!(seats.is_quiet(epoch));
     }
 }

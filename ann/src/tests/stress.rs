@@ -81,3 +81,26 @@ pub(super) fn searches_beside_writers_answer_only_whole_items_that_were_there<E:
         assert_eq!(keys(&find(&engine, &of(key), 1, None, true)), [key]);
     }
 }
+
+/// More items than are looked up at once: one that is replaced meanwhile comes again at the end, or not at all,
+/// but for what is done about it.
+pub(super) fn an_item_is_compared_once_while_it_is_replaced<E: Make>() {
+    const ITEMS: u32 = 700;
+    let engine = E::make(Metric::Cosine, DIMENSION, Options { m: 8, ef_construction: 40, threads: 1 });
+    let engine = engine.expect("good options");
+    engine.insert(&(0..ITEMS).map(|key| (key, of(key))).collect::<Vec<_>>()).expect("a valid batch");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..600 {
+                engine.insert(&[(5, of(ITEMS + round))]).expect("a valid batch");
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        while !done.load(Ordering::SeqCst) {
+            let mut found = keys(&find(&engine, &of(1), ITEMS as usize, None, true));
+            found.sort_unstable();
+            assert_eq!(found, (0..ITEMS).collect::<Vec<_>>());
+        }
+    });
+}

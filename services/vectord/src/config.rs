@@ -33,7 +33,7 @@ pub struct Config {
     pub storage_timeout: Duration,
     /// queryd: datasets are imported through it.
     pub queryd_url: Url,
-    /// catalogd: it knows the datasets that indexes follow.
+    /// catalogd: it knows the datasets that are imported and followed.
     pub catalogd_url: Url,
     /// embedd: it makes vectors of texts.
     pub embedd_url: Url,
@@ -96,7 +96,8 @@ pub struct Config {
     pub snapshots_kept: usize,
     /// Paths of metadata that are indexed for filters, per index; the longest unused go first.
     pub filter_paths_max: usize,
-    /// Memory of one index's indexed paths; filters on paths beyond it look at every item.
+    /// Memory of one index's indexed paths; filters on paths beyond it look at every item. As much again while a
+    /// path is being indexed.
     pub filter_index_bytes_max: usize,
     /// Entries of a list or scroll where the caller names no limit.
     pub list_limit_default: usize,
@@ -104,11 +105,13 @@ pub struct Config {
     pub list_limit_max: usize,
     /// Imports that run at once; others wait.
     pub imports_at_once_max: usize,
-    /// Imports remembered, running and ended; the oldest ended go first, and more running are 503.
+    /// Imports remembered, running and ended, after a restart too; the oldest ended go first, and more running
+    /// are 503.
     pub imports_max: usize,
     /// Items written at once by an import.
     pub import_batch_items: usize,
-    /// One import's query: at most `queryd.timeout_max`.
+    /// One import's query: at most `queryd.timeout_max`. Also, how long one that goes on after a restart waits for
+    /// its peers.
     #[serde(with = "humantime_serde")]
     pub import_timeout: Duration,
     /// Indexes that bring in a version of their dataset at once; others wait.

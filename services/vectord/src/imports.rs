@@ -1,31 +1,34 @@
 //! Datasets into indexes, in the background.
 //!
-//! The rows come from queryd, one snapshot of the dataset, as a stream; they are added in batches, each of
-//! them durable when it counts as done. An import that is cut off by the end of the service is begun again
-//! by its caller: items that are there already are updated.
+//! The rows come from queryd, in the order that they have in the version of the dataset that was the newest
+//! when the import began; they are added in batches, each of them durable when it counts as done.
+//!
+//! An import outlives the service: it is kept with its index (`kept`), and one that was cut off goes on where
+//! it was counted last. So up to [`BATCHES_UNCOUNTED_MAX`](run::BATCHES_UNCOUNTED_MAX) batches come again, and update what they had added.
+
+mod kept;
+mod run;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arrow_array::{RecordBatch, UInt64Array};
-use kit::{Caller, ServiceError};
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use kit::Caller;
+use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::arrow;
 use crate::config::Config;
-use crate::index::now_ms;
+use crate::index::{Index, now_ms};
 use crate::indexes::Indexes;
-use crate::queryd::{quoted, text};
 
-/// How long a full backlog of unindexed items is given before the next try.
-const BACKLOG_PAUSE: Duration = Duration::from_millis(200);
+pub(crate) use kept::read as kept_imports;
+
+/// All names of one request, bytes: they are kept with the index.
+const NAMES_BYTES_MAX: usize = 64 << 10;
 
 /// What to import.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NewImport {
     pub(crate) dataset: String,
     pub(crate) id_column: String,
@@ -59,6 +62,16 @@ pub(crate) struct Import {
     /// Milliseconds since the epoch.
     pub(crate) started_ms: i64,
     pub(crate) ended_ms: Option<i64>,
+    job: Job,
+}
+
+/// What it takes to go on with an import.
+#[derive(Debug, Clone, PartialEq)]
+struct Job {
+    asked: NewImport,
+    caller: Caller,
+    /// Of the dataset; `None` until it is known.
+    version: Option<u64>,
 }
 
 /// The imports that are remembered, the oldest first.
@@ -91,6 +104,31 @@ impl Imports {
         Ok(())
     }
 
+    /// Takes in those of an index that was loaded.
+    fn restore(&self, imports: Vec<Import>) {
+        let mut all = self.all();
+        all.extend(imports);
+        // Ids begin with the time.
+        all.make_contiguous().sort_by_key(|import| import.id);
+        while all.len() > self.limit {
+            let Some(ended) = all.iter().position(|import| import.ended_ms.is_some()) else { break };
+            all.remove(ended);
+        }
+    }
+
+    fn forget(&self, id: Uuid) {
+        self.all().retain(|import| import.id != id);
+    }
+
+    /// Those of an index that is no more.
+    pub(crate) fn forget_index(&self, index: &str) {
+        self.all().retain(|import| import.index != index);
+    }
+
+    fn get(&self, id: Uuid) -> Option<Import> {
+        self.all().iter().find(|import| import.id == id).cloned()
+    }
+
     fn update(&self, id: Uuid, change: impl FnOnce(&mut Import)) {
         if let Some(import) = self.all().iter_mut().find(|import| import.id == id) {
             change(import);
@@ -103,18 +141,23 @@ impl Imports {
 }
 
 impl Indexes {
-    /// Begins an import.
+    /// Begins an import, which is on the disk then.
     ///
     /// # Errors
-    /// No such index; too many imports.
-    pub(crate) fn import(&self, caller: &Caller, name: &str, asked: NewImport) -> Result<Import, Error> {
-        let index = self.to_fill(caller, name)?.settings.name.to_string();
+    /// No such index; too many imports; a disk that cannot be written.
+    pub(crate) async fn import(&self, caller: &Caller, name: &str, asked: NewImport) -> Result<Import, Error> {
+        let index = self.to_fill(caller, name)?;
         if !caller.may_read(&asked.dataset) {
             return Err(Error::Forbidden { name: asked.dataset, act: "read" });
         }
+        let columns = asked.metadata_columns.iter().map(String::len).sum::<usize>();
+        let names_bytes = asked.dataset.len() + asked.id_column.len() + asked.vector_column.len() + columns;
+        if names_bytes > NAMES_BYTES_MAX {
+            return Err(Error::Invalid(format!("the names have {names_bytes} bytes, more than {NAMES_BYTES_MAX}")));
+        }
         let import = Import {
             id: Uuid::now_v7(),
-            index,
+            index: index.settings.name.to_string(),
             dataset: asked.dataset.clone(),
             state: ImportState::Queued,
             rows_total: None,
@@ -124,21 +167,41 @@ impl Indexes {
             error: None,
             started_ms: now_ms(),
             ended_ms: None,
+            job: Job { asked, caller: caller.clone(), version: None },
         };
         self.imports_kept().add(import.clone())?;
-        let (indexes, caller, id, index) = (self.clone(), caller.clone(), import.id, import.index.clone());
+        let (indexes, id) = (self.clone(), import.id);
+        let (tell, told) = oneshot::channel();
+        // Also where the caller does not wait for it.
         self.spawn(async move {
-            let ended = indexes.run_import(&caller, id, &index, &asked).await;
-            indexes.imports_kept().update(id, |import| {
-                import.ended_ms = Some(now_ms());
-                import.state = if ended.is_ok() { ImportState::Done } else { ImportState::Failed };
-                import.error = ended.as_ref().err().map(ServiceError::public_detail);
-            });
-            if let Err(error) = ended {
-                tracing::warn!(%index, import = %id, error = &error as &dyn std::error::Error, "import failed");
+            let kept = indexes.keep_imports(&index).await;
+            let is_kept = kept.is_ok();
+            drop(tell.send(kept));
+            if is_kept {
+                indexes.go_on(&index, id, Duration::ZERO).await;
+            } else {
+                indexes.imports_kept().forget(id);
             }
         });
+        told.await.map_err(|_| Error::WorkLost)??;
         Ok(import)
+    }
+
+    /// Remembers those of an index that is loaded; which of them the end of the service has cut off.
+    pub(crate) fn restore_imports(&self, imports: Vec<Import>) -> Vec<Uuid> {
+        let cut_off = imports.iter().filter(|import| import.ended_ms.is_none()).map(|import| import.id).collect();
+        self.imports_kept().restore(imports);
+        cut_off
+    }
+
+    /// Goes on with what was cut off.
+    pub(crate) fn resume_imports(&self, index: &Arc<Index>, cut_off: Vec<Uuid>) {
+        for id in cut_off {
+            let (indexes, index) = (self.clone(), index.clone());
+            // Services start in any order: peers are waited for as long as for one of their answers.
+            let patience = self.config().import_timeout;
+            self.spawn(async move { indexes.go_on(&index, id, patience).await });
+        }
     }
 
     /// Imports into an index, the newest first.
@@ -158,90 +221,5 @@ impl Indexes {
         let imports = self.imports(caller, name)?;
         let found = imports.into_iter().find(|import| import.id.to_string() == id);
         found.ok_or_else(|| Error::NoImport(id.to_owned()))
-    }
-
-    async fn run_import(&self, caller: &Caller, id: Uuid, index: &str, asked: &NewImport) -> Result<(), Error> {
-        let running = self.imports_kept().running.clone();
-        // Never closed.
-        let _running = running.acquire().await.map_err(|_| Error::WorkLost)?;
-        self.imports_kept().update(id, |import| import.state = ImportState::Running);
-        let timeout = self.config().import_timeout;
-        let count = format!("SELECT count(*)::UBIGINT FROM {}", quoted(&asked.dataset));
-        let mut counted = self.query(caller, count.into(), timeout).await?;
-        let counts = counted.next().await?.filter(|batch| batch.num_columns() == 1);
-        let counts = counts.as_ref().and_then(|batch| batch.column(0).as_any().downcast_ref::<UInt64Array>());
-        let total = counts.and_then(|counts| counts.iter().next().flatten());
-        self.imports_kept().update(id, |import| import.rows_total = total);
-        let rows_at_once = self.config().import_batch_items;
-        let mut answer = self.query(caller, select(asked).into(), timeout).await?;
-        while let Some(batch) = answer.next().await? {
-            let mut from = 0;
-            while from < batch.num_rows() {
-                let rows = rows_at_once.min(batch.num_rows() - from);
-                self.import_rows(caller, id, index, &batch.slice(from, rows)).await?;
-                from += rows;
-            }
-        }
-        Ok(())
-    }
-
-    async fn import_rows(&self, caller: &Caller, id: Uuid, index: &str, batch: &RecordBatch) -> Result<(), Error> {
-        loop {
-            let items = arrow::items_of(batch)?;
-            match self.add(caller, index, items).await {
-                Err(Error::Backlog { .. } | Error::Overloaded { .. }) => {
-                    let stopping = self.stopping();
-                    if stopping.run_until_cancelled(sleep(BACKLOG_PAUSE)).await.is_none() {
-                        return Err(Error::Stopping);
-                    }
-                }
-                Err(error) => return Err(error),
-                Ok(applied) => {
-                    self.imports_kept().update(id, |import| {
-                        import.rows_done += batch.num_rows() as u64;
-                        import.added += applied.added as u64;
-                        import.updated += applied.updated as u64;
-                    });
-                    return Ok(());
-                }
-            }
-        }
-    }
-}
-
-/// The statement that gives an import its rows: `id`, `vector`, `metadata`.
-fn select(asked: &NewImport) -> String {
-    let pairs: Vec<String> =
-        asked.metadata_columns.iter().map(|column| format!("{}, {}", text(column), quoted(column))).collect();
-    let metadata = if pairs.is_empty() {
-        String::new()
-    } else {
-        format!(", json_object({})::VARCHAR AS metadata", pairs.join(", "))
-    };
-    format!(
-        "SELECT {}::VARCHAR AS id, {}::FLOAT[] AS vector{metadata} FROM {}",
-        quoted(&asked.id_column),
-        quoted(&asked.vector_column),
-        quoted(&asked.dataset)
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stay_names() {
-        let asked = NewImport {
-            dataset: "workers".into(),
-            id_column: "id\" FROM secrets --".into(),
-            vector_column: "v".into(),
-            metadata_columns: vec!["it's".into()],
-        };
-        assert_eq!(
-            select(&asked),
-            "SELECT \"id\"\" FROM secrets --\"::VARCHAR AS id, \"v\"::FLOAT[] AS vector, \
-             json_object('it''s', \"it's\")::VARCHAR AS metadata FROM \"workers\""
-        );
     }
 }

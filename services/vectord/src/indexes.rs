@@ -369,6 +369,7 @@ impl Indexes {
         self.0.health.remove(&load::component(&name));
         self.0.health.remove(&follow::component(name.as_str()));
         self.0.shared.metrics.forget(name.as_str());
+        self.0.imports.forget_index(name.as_str());
         let dangling = |names: &mut Names| {
             names.indexes.remove(&name);
             names.aliases.retain(|_, index| *index != name);

@@ -6,9 +6,10 @@
 //! Invariants, with the tests that hold them:
 //! - A write that was acknowledged survives `kill -9`; a batch is there whole or not at all (`crash.rs`).
 //! - A batch is checked whole before any of it is applied (`items.rs`).
-//! - Searches never wait for writers, and never answer a mixture of an item before and after an update
-//!   (`concurrency.rs`).
-//! - Never fewer than `k` results where `k` items match (`filters.rs`).
+//! - Searches never wait for writers, whatever their filter needs (`memory/tests/waiting.rs`), and never answer
+//!   a mixture of an item before and after an update (`concurrency.rs`, `memory/tests/stress.rs`).
+//! - Never fewer than `k` results where `k` items match (`filters.rs`, `memory/tests/stress.rs`).
+//! - An import that was begun goes on after a restart, over the same version of its dataset (`imports.rs`).
 //! - An index that cannot be loaded takes nothing else with it (`restart.rs`).
 //!
 //! Rings: [`http`], [`rpc`] and [`arrow`] speak to the outside; [`indexes`] knows the indexes by name;

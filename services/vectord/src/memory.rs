@@ -4,14 +4,19 @@
 //! old one out after. So a search finds an item as it was or as it is, never the vector of one with the
 //! metadata of the other; that it may meet both for a moment is settled when its hits are resolved.
 //!
-//! Searches take no lock that a writer holds for longer than it takes to change a table; a key is given
-//! out again only when no search can still hold it (`keys`).
+//! No search waits for a writer. It takes no lock that a writer holds for longer than it takes to change some
+//! entries of a table (`table`, `ids`); what its filter needs first is gathered beside writers (`table`); where
+//! they outrun it, it is they who wait (`freezes`). A key is given out again only when no search can still
+//! hold it (`keys`).
 
 mod content;
+mod freezes;
+mod frozen;
 mod ids;
 mod keys;
 mod records;
 mod search;
+mod table;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -23,28 +28,20 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use ann::hnsw_rs::HnswRs;
 use ann::lake::{Lake, Options};
 use ann::{Engine, Key};
-use roaring::RoaringBitmap;
 
 use crate::Error;
-use crate::filter::{Fields, Filter, Limits};
+use crate::filter::{Filter, Limits};
 use crate::item::{ItemId, Op};
 use crate::settings::{EngineKind, Settings};
 use crate::store::{Applied, Found, IndexStore, Item, Page, SearchOptions, StoreStats, Target};
-use ids::{Ids, Position};
+use freezes::Freezes;
+use ids::Ids;
 use keys::Keys;
 use records::Records;
+use table::Table;
 
 /// Vectors linked between two looks whether there is something else to do.
 const INDEX_AT_ONCE: usize = 2_048;
-/// Where one in so many items matches, or fewer, the matches of a scroll are sorted instead of all items
-/// looked through.
-const SORTED_MATCHES_SHARE: u64 = 64;
-
-/// What filters are answered from.
-struct Filtered {
-    fields: Fields,
-    live: RoaringBitmap,
-}
 
 /// See the module.
 pub(crate) struct MemoryStore {
@@ -54,8 +51,12 @@ pub(crate) struct MemoryStore {
     keys: Keys,
     records: Records,
     ids: Ids,
-    filtered: RwLock<Filtered>,
-    /// Held by whoever changes items, and by whoever must see all of them as they are.
+    /// Locked for moments.
+    table: RwLock<Table>,
+    /// Items that are there: what is live in the table, for those who need no more of it.
+    count: AtomicUsize,
+    freezes: Freezes,
+    /// Held by whoever changes items, and by whoever writes all of them down. No search takes it.
     writing: Mutex<()>,
     /// Counts the beginnings and ends of changes to metadata in place: odd while there is one.
     metadata_changes: AtomicU64,
@@ -77,19 +78,21 @@ impl MemoryStore {
             keys: Keys::default(),
             records: Records::new(),
             ids,
-            filtered: RwLock::new(Filtered { fields: Fields::new(limits), live: RoaringBitmap::new() }),
+            table: RwLock::new(Table::new(limits)),
+            count: AtomicUsize::new(0),
+            freezes: Freezes::default(),
             writing: Mutex::new(()),
             metadata_changes: AtomicU64::new(0),
             records_bytes: AtomicUsize::new(0),
         })
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Filtered> {
-        self.filtered.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Filtered> {
-        self.filtered.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn item_of(&self, key: Key, with_vector: bool) -> Option<Item> {
@@ -98,23 +101,17 @@ impl MemoryStore {
         Some(Item { record, vector })
     }
 
-    /// Keys behind a position that match, in the order of pages.
-    fn keys_after<'a>(
-        &'a self,
-        after: Option<&'a Position>,
-        matches: Option<&'a RoaringBitmap>,
-    ) -> Box<dyn Iterator<Item = Key> + 'a> {
-        match matches {
-            Some(matches) if matches.len() * SORTED_MATCHES_SHARE <= self.read().live.len() => {
-                let position = |key| Some((self.records.peek(key, |id| self.ids.position(id))?, key));
-                let mut placed: Vec<_> = matches.iter().filter_map(position).collect();
-                placed.retain(|(position, _)| after.is_none_or(|after| position > after));
-                placed.sort_unstable();
-                Box::new(placed.into_iter().map(|(_, key)| key))
+    /// What `read` makes of the key of an id; `None` where there is no such item. The key may be on its way out
+    /// when it is read: then `read` gives `None`, and is given one that stays.
+    fn at_key<T>(&self, id: &str, read: impl Fn(Key) -> Option<T>) -> Option<T> {
+        {
+            let _no_key_is_given_out_again = crossbeam_epoch::pin();
+            if let Some(found) = read(self.ids.get(&self.records, id)?) {
+                return Some(found);
             }
-            Some(matches) => Box::new(self.ids.after(&self.records, after).filter(|key| matches.contains(*key))),
-            None => Box::new(self.ids.after(&self.records, after)),
         }
+        let _kept = self.freezes.begin();
+        read(self.ids.get(&self.records, id)?)
     }
 }
 
@@ -138,14 +135,7 @@ impl IndexStore for MemoryStore {
     }
 
     fn item(&self, id: &str, with_vector: bool) -> Option<Item> {
-        let _no_key_is_given_out_again = crossbeam_epoch::pin();
-        loop {
-            let key = self.ids.get(&self.records, id)?;
-            // Taken out between the two: it has another key, or none.
-            if let Some(item) = self.item_of(key, with_vector) {
-                return Some(item);
-            }
-        }
+        self.at_key(id, |key| self.item_of(key, with_vector))
     }
 
     fn search(&self, target: &Target, options: &SearchOptions) -> Result<Vec<Found>, Error> {
@@ -153,14 +143,9 @@ impl IndexStore for MemoryStore {
     }
 
     fn scroll(&self, after: Option<&ItemId>, limit: usize, filter: Option<&Filter>, with_vector: bool) -> Page {
-        let _no_key_is_given_out_again = crossbeam_epoch::pin();
-        let matches = filter.map(|filter| self.matches(filter));
+        let frozen = self.freeze(filter);
         let after = after.map(|id| self.ids.position(id.as_str()));
-        let mut items: Vec<Item> = self
-            .keys_after(after.as_ref(), matches.as_ref())
-            .filter_map(|key| self.item_of(key, with_vector))
-            .take(limit + 1)
-            .collect();
+        let mut items: Vec<Item> = frozen.items_after(after.as_ref(), with_vector).take(limit + 1).collect();
         let more = items.len() > limit;
         items.truncate(limit);
         let last = items.last().filter(|_| more);
@@ -170,16 +155,18 @@ impl IndexStore for MemoryStore {
 
     fn count(&self, filter: Option<&Filter>) -> usize {
         match filter {
-            None => self.read().live.len() as usize,
-            Some(filter) => self.matches(filter).len() as usize,
+            None => self.count.load(Ordering::Acquire),
+            Some(filter) => match self.indexed_matches(filter) {
+                Some(matches) => matches.len() as usize,
+                None => self.freeze(Some(filter)).keys().len() as usize,
+            },
         }
     }
 
     fn matching(&self, filter: &Filter) -> Vec<ItemId> {
-        let _no_key_is_given_out_again = crossbeam_epoch::pin();
-        let matches = self.matches(filter);
-        let id = |key| self.records.peek(key, str::to_owned).and_then(|id| ItemId::parse(id).ok());
-        matches.iter().filter_map(id).collect()
+        let frozen = self.freeze(Some(filter));
+        let id = |key| frozen.record(key).and_then(|record| ItemId::parse(record.id().to_owned()).ok());
+        frozen.keys().iter().filter_map(id).collect()
     }
 
     fn index_some(&self) -> Result<usize, Error> {
@@ -192,11 +179,7 @@ impl IndexStore for MemoryStore {
 
     fn stats(&self) -> StoreStats {
         let engine = self.engine.stats();
-        let (count, fields_bytes) = {
-            let filtered = self.read();
-            let live_bytes = filtered.live.serialized_size();
-            (filtered.live.len() as usize, filtered.fields.memory_bytes() + live_bytes)
-        };
+        let count = self.count.load(Ordering::Acquire);
         StoreStats {
             count,
             deleted: engine.deleted,
@@ -206,7 +189,7 @@ impl IndexStore for MemoryStore {
                 + self.records.memory_bytes()
                 + self.records_bytes.load(Ordering::Relaxed)
                 + self.ids.memory_bytes()
-                + fields_bytes,
+                + self.read().memory_bytes(),
         }
     }
 

@@ -80,8 +80,9 @@ pub(crate) struct Page {
     pub(crate) next_after: Option<ItemId>,
 }
 
-/// The content of one index. Methods block; they may be called from any thread. Searches never wait for
-/// writers. Only one thread at a time calls [`IndexStore::apply`].
+/// The content of one index. Methods block; they may be called from any thread. What reads (`item`, `search`,
+/// `scroll`, `count`, `matching`) never waits for `apply` or `save`. Only one thread at a time calls
+/// [`IndexStore::apply`].
 pub(crate) trait IndexStore: Send + Sync {
     /// Applies changes in their order. Applying again what was applied before leads to the same content,
     /// whatever came after it, as long as that is applied again too: so a log may be replayed from before

@@ -1,7 +1,6 @@
 //! The index of one path.
 
 use std::mem::size_of;
-use std::sync::atomic::AtomicU64;
 
 use memchr::memmem::Finder;
 use roaring::RoaringBitmap;
@@ -17,7 +16,7 @@ use super::values::Values;
 ///
 /// Scalars and the elements of lists are indexed alike, because conditions treat them alike. `$contains` is
 /// the one that does not, so items with a list are known too.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Field {
     present: Keys,
     lists: Keys,
@@ -25,8 +24,6 @@ pub(super) struct Field {
     truths: [Keys; 2],
     numbers: Values<Number>,
     texts: Values<Box<str>>,
-    /// When it was last used, by the clock of the index.
-    pub(super) used: AtomicU64,
 }
 
 impl Field {

@@ -1,15 +1,16 @@
 //! The index of metadata: of the paths that filters use, and of no others.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use roaring::RoaringBitmap;
 use serde_json::{Map, Value};
 
 use super::Filter;
-use super::condition::Node;
+use super::draft::Draft;
 use super::field::Field;
 use super::path::Path;
+use super::view::View;
 
 /// Refusals remembered: the oldest are forgotten first.
 const REFUSALS_MAX: usize = 64;
@@ -20,7 +21,7 @@ pub(crate) struct Limits {
     /// Paths indexed at a time.
     pub(crate) paths_max: usize,
     /// Memory of all of them, bytes as [`Fields::memory_bytes`] counts them. While a draft is filled it may
-    /// take as much again.
+    /// take as much again, and while a view is in use, what is changed of it.
     pub(crate) bytes_max: usize,
 }
 
@@ -29,7 +30,7 @@ pub(crate) struct Limits {
 /// A path is indexed once a filter uses it, because metadata is mostly read back and rarely asked for.
 /// [`cover`](Self::cover) says what a filter lacks:
 ///
-/// - [`Cover::Indexed`]: [`matching`](Self::matching) answers.
+/// - [`Cover::Indexed`]: its [`view`](Self::view) answers.
 /// - [`Cover::Missing`]: fill the draft with all items, then [`install`](Self::install) it.
 /// - [`Cover::Refused`], or an `install` that fails: there is no room. Ask [`Filter::matches`] of item by item.
 ///
@@ -38,10 +39,18 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Fields {
     limits: Limits,
-    fields: HashMap<Path, Field>,
+    fields: HashMap<Path, Indexed>,
     /// Counts uses.
     clock: AtomicU64,
     refusals: Vec<Refusal>,
+}
+
+#[derive(Debug)]
+struct Indexed {
+    /// Shared with views: changed in place while there is none, and copied first while there is.
+    field: Arc<Field>,
+    /// When it was last used, by the clock of the index.
+    used: AtomicU64,
 }
 
 /// Paths that do not fit together.
@@ -92,13 +101,8 @@ impl Fields {
         if refused || paths.len() > self.limits.paths_max {
             return Cover::Refused;
         }
-        Cover::Missing(Draft {
-            fields: missing.into_iter().map(|path| (path, Field::default())).collect(),
-            beside: paths.iter().filter(|path| self.fields.contains_key(*path)).cloned().collect(),
-            items: 0,
-            bytes_max: self.limits.bytes_max,
-            overfull: false,
-        })
+        let beside = paths.iter().filter(|path| self.fields.contains_key(*path)).cloned().collect();
+        Cover::Missing(Draft::new(missing, beside, self.limits.bytes_max))
     }
 
     /// Indexes the paths of a draft that was given every item as it is now. Paths that the filter does not
@@ -108,7 +112,8 @@ impl Fields {
     /// The paths of the filter alone exceed [`Limits::bytes_max`]. Nothing is changed then, and filters with
     /// these paths are refused until as many items were removed as the draft had seen.
     pub(crate) fn install(&mut self, draft: Draft) -> Result<(), NoRoom> {
-        let beside: usize = draft.beside.iter().filter_map(|path| self.fields.get(path)).map(Field::memory_bytes).sum();
+        let beside: usize =
+            draft.beside.iter().filter_map(|path| self.fields.get(path)).map(Indexed::memory_bytes).sum();
         let own = draft.memory_bytes();
         if draft.overfull || own > self.limits.bytes_max {
             return Err(self.refuse(draft.paths().cloned().collect(), draft.items));
@@ -116,10 +121,11 @@ impl Fields {
         if own + beside > self.limits.bytes_max {
             return Err(self.refuse(draft.paths().chain(&draft.beside).cloned().collect(), draft.items));
         }
-        draft.beside.iter().filter_map(|path| self.fields.get(path)).for_each(|field| self.touch(field));
+        draft.beside.iter().filter_map(|path| self.fields.get(path)).for_each(|indexed| self.touch(indexed));
         for (path, field) in draft.fields {
-            self.touch(&field);
-            self.fields.insert(path, field);
+            let indexed = Indexed { field: Arc::new(field), used: AtomicU64::new(0) };
+            self.touch(&indexed);
+            self.fields.insert(path, indexed);
         }
         self.drop_beyond_limits();
         Ok(())
@@ -127,64 +133,51 @@ impl Fields {
 
     /// An item is added, or is back with other metadata after [`remove`](Self::remove).
     pub(crate) fn insert(&mut self, key: u32, metadata: &Map<String, Value>) {
-        insert(&mut self.fields, key, metadata);
+        for (path, indexed) in &mut self.fields {
+            if let Some(value) = path.find(metadata) {
+                Arc::make_mut(&mut indexed.field).insert(key, value);
+            }
+        }
         self.drop_beyond_limits();
     }
 
     /// An item goes, or is about to change. `metadata` must be what it was inserted with.
     pub(crate) fn remove(&mut self, key: u32, metadata: &Map<String, Value>) {
-        remove(&mut self.fields, key, metadata);
+        for (path, indexed) in &mut self.fields {
+            if let Some(value) = path.find(metadata) {
+                Arc::make_mut(&mut indexed.field).remove(key, value);
+            }
+        }
         for refusal in &mut self.refusals {
             refusal.removals_until_retry = refusal.removals_until_retry.saturating_sub(1);
         }
         self.refusals.retain(|refusal| refusal.removals_until_retry > 0);
     }
 
-    /// The keys in `live` of the items that `filter` matches, exactly; `None` where a path is not indexed.
-    pub(crate) fn matching(&self, filter: &Filter, live: &RoaringBitmap) -> Option<RoaringBitmap> {
+    /// The filter's paths as they are now; `None` where one is not indexed.
+    pub(crate) fn view(&self, filter: &Filter) -> Option<View> {
+        let mut fields = Vec::with_capacity(filter.paths().len());
         for path in filter.paths() {
-            self.touch(self.fields.get(path)?);
+            let indexed = self.fields.get(path)?;
+            self.touch(indexed);
+            fields.push(indexed.field.clone());
         }
-        self.evaluate(&filter.root, live)
+        Some(View::new(fields))
     }
 
     /// Memory of the indexed paths, bytes: from what is known of the containers, not asked of the allocator.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.fields.values().map(Field::memory_bytes).sum()
+        self.fields.values().map(Indexed::memory_bytes).sum()
     }
 
     /// The paths that are indexed, in no order.
+    #[cfg(test)]
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.fields.keys()
     }
 
-    /// The items of `within` that `node` matches.
-    fn evaluate(&self, node: &Node, within: &RoaringBitmap) -> Option<RoaringBitmap> {
-        Some(match node {
-            Node::All(nodes) => {
-                let mut kept = within.clone();
-                for node in nodes {
-                    if kept.is_empty() {
-                        break;
-                    }
-                    kept = self.evaluate(node, &kept)?;
-                }
-                kept
-            }
-            Node::Any(nodes) => {
-                let mut found = RoaringBitmap::new();
-                for node in nodes {
-                    found |= self.evaluate(node, within)?;
-                }
-                found
-            }
-            Node::Not(node) => within - self.evaluate(node, within)?,
-            Node::Test(path, test) => self.fields.get(path)?.matching(test, within) & within,
-        })
-    }
-
-    fn touch(&self, field: &Field) {
-        field.used.store(self.clock.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+    fn touch(&self, indexed: &Indexed) {
+        indexed.used.store(self.clock.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     fn refuse(&mut self, paths: Vec<Path>, items: u64) -> NoRoom {
@@ -202,85 +195,21 @@ impl Fields {
             return;
         }
         // A path that has grown too large for any room would take all others with it.
-        let too_large = self.fields.extract_if(|_, field| field.memory_bytes() > bytes_max);
-        for (path, field) in too_large.collect::<Vec<_>>() {
-            bytes -= field.memory_bytes();
-            self.refuse(vec![path], field.items());
+        let too_large = self.fields.extract_if(|_, indexed| indexed.memory_bytes() > bytes_max);
+        for (path, indexed) in too_large.collect::<Vec<_>>() {
+            bytes -= indexed.memory_bytes();
+            self.refuse(vec![path], indexed.field.items());
         }
         while bytes > bytes_max || self.fields.len() > self.limits.paths_max {
-            let oldest = self.fields.iter().min_by_key(|(_, field)| field.used.load(Ordering::Relaxed));
+            let oldest = self.fields.iter().min_by_key(|(_, indexed)| indexed.used.load(Ordering::Relaxed));
             let Some(path) = oldest.map(|(path, _)| path.clone()) else { break };
-            bytes -= self.fields.remove(&path).map_or(0, |field| field.memory_bytes());
+            bytes -= self.fields.remove(&path).map_or(0, |indexed| indexed.memory_bytes());
         }
     }
 }
 
-/// Paths that are being indexed. Made by [`Fields::cover`], and filled without it, so that other filters
-/// are answered meanwhile.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    fields: HashMap<Path, Field>,
-    /// The filter's paths that are indexed already.
-    beside: Vec<Path>,
-    items: u64,
-    bytes_max: usize,
-    /// It had no room and lets go of everything.
-    overfull: bool,
-}
-
-impl Draft {
-    /// The paths that are missing, in no order.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.fields.keys()
-    }
-
-    /// Takes in items: in the end each that there is when the draft is installed, once. Beyond the limits it
-    /// keeps counting and lets the memory go, and [`Fields::install`] says so.
-    #[cfg(test)]
-    pub(crate) fn fill<'m>(&mut self, items: impl IntoIterator<Item = (u32, &'m Map<String, Value>)>) {
-        for (key, metadata) in items {
-            self.insert(key, metadata);
-        }
-    }
-
-    /// Takes in one item: also one that is added while the draft is filled from an older view of the items.
-    pub(crate) fn insert(&mut self, key: u32, metadata: &Map<String, Value>) {
-        self.items += 1;
-        if !self.overfull {
-            insert(&mut self.fields, key, metadata);
-            if self.memory_bytes() > self.bytes_max {
-                self.overfull = true;
-                self.fields.values_mut().for_each(|field| *field = Field::default());
-            }
-        }
-    }
-
-    /// Lets go of one item that it was given, with the metadata it was given with.
-    #[cfg(test)]
-    pub(crate) fn remove(&mut self, key: u32, metadata: &Map<String, Value>) {
-        if !self.overfull {
-            remove(&mut self.fields, key, metadata);
-        }
-    }
-
-    /// Like [`Fields::memory_bytes`], of the paths in the making.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.fields.values().map(Field::memory_bytes).sum()
-    }
-}
-
-fn insert(fields: &mut HashMap<Path, Field>, key: u32, metadata: &Map<String, Value>) {
-    for (path, field) in fields {
-        if let Some(value) = path.find(metadata) {
-            field.insert(key, value);
-        }
-    }
-}
-
-fn remove(fields: &mut HashMap<Path, Field>, key: u32, metadata: &Map<String, Value>) {
-    for (path, field) in fields {
-        if let Some(value) = path.find(metadata) {
-            field.remove(key, value);
-        }
+impl Indexed {
+    fn memory_bytes(&self) -> usize {
+        self.field.memory_bytes()
     }
 }

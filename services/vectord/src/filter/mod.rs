@@ -49,6 +49,7 @@
 //! and agrees with it.
 
 mod condition;
+mod draft;
 mod error;
 mod field;
 mod fields;
@@ -59,6 +60,7 @@ mod postings;
 mod scalar;
 mod suggest;
 mod values;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -67,11 +69,11 @@ use serde_json::{Map, Value};
 
 use condition::Node;
 
+pub(crate) use draft::Draft;
 pub(crate) use error::FilterError;
-pub(crate) use fields::{Cover, Fields, Limits};
-#[cfg(test)]
-pub(crate) use fields::{Draft, NoRoom};
+pub(crate) use fields::{Cover, Fields, Limits, NoRoom};
 pub(crate) use path::Path;
+pub(crate) use view::View;
 
 /// Filters within filters, the outermost included.
 pub(crate) const DEPTH_MAX: usize = 16;

@@ -1,6 +1,7 @@
 //! The items that have one value.
 
 use std::mem::size_of;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
@@ -17,12 +18,13 @@ const FEW_MAX: usize = 32;
 
 /// Keys of items, in the form that suits their number: most values are rare, and a bitmap of two keys that
 /// lie far apart takes hundreds of bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Postings {
     One(u32),
     /// Sorted.
     Few(Vec<u32>),
-    Many(Box<Keys>),
+    /// Shared with versions that filters are still evaluated over.
+    Many(Arc<Keys>),
 }
 
 impl Postings {
@@ -36,10 +38,10 @@ impl Postings {
                 Err(_) => {
                     let mut many = Keys::default();
                     keys.iter().chain([&key]).for_each(|key| many.insert(*key));
-                    *self = Self::Many(Box::new(many));
+                    *self = Self::Many(Arc::new(many));
                 }
             },
-            Self::Many(keys) => keys.insert(key),
+            Self::Many(keys) => Arc::make_mut(keys).insert(key),
         }
     }
 
@@ -53,7 +55,7 @@ impl Postings {
                 !keys.is_empty()
             }
             Self::Many(keys) => {
-                keys.remove(key);
+                Arc::make_mut(keys).remove(key);
                 // At half of what made it a bitmap: a value at the border is not built anew each time.
                 if keys.bitmap.len() <= FEW_MAX as u64 / 2 {
                     *self = Self::Few(keys.bitmap.iter().collect());
@@ -74,7 +76,7 @@ impl Postings {
 }
 
 /// A bitmap that knows about how much memory it takes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Keys {
     bitmap: RoaringBitmap,
     /// As of the last count. Counting visits every chunk of keys, so it is done again only after changes

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::mem::size_of;
 use std::ops::{Bound, Range};
+use std::sync::Arc;
 
 use super::postings::{BLOCK_BYTES, Postings};
 use super::scalar::Number;
@@ -15,7 +16,7 @@ const LEAF_MIN: usize = LEAF_MAX / 4;
 const JOINED_MAX: usize = LEAF_MAX * 3 / 4;
 
 /// A value that is kept, and how it is seen before.
-pub(super) trait Kept: Ord + Borrow<Self::Seen> {
+pub(super) trait Kept: Clone + Ord + Borrow<Self::Seen> {
     type Seen: Ord + ?Sized;
 
     fn keep(seen: &Self::Seen) -> Self;
@@ -50,16 +51,16 @@ impl Kept for Box<str> {
 
 /// An ordered map of two levels: values in leaves of some hundreds, so that a range over half a million
 /// values reads their postings in a few long stretches, where a tree of small nodes would follow pointers all
-/// over memory.
+/// over memory. A copy shares its leaves with what it is a copy of, until one of the two changes them.
 ///
 /// Invariant: no leaf is empty, and values ascend within leaves and from leaf to leaf.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Values<T> {
-    leaves: Vec<Leaf<T>>,
+    leaves: Vec<Arc<Leaf<T>>>,
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Leaf<T> {
     values: Vec<T>,
     /// Of the values, in their order.
@@ -79,7 +80,8 @@ impl<T: Kept> Values<T> {
             return;
         };
         let is_last = at + 1 == self.leaves.len();
-        let leaf = &mut self.leaves[at];
+        self.own(at);
+        let leaf = Arc::make_mut(&mut self.leaves[at]);
         match leaf.find(value) {
             Ok(place) => {
                 let postings = &mut leaf.postings[place];
@@ -102,8 +104,9 @@ impl<T: Kept> Values<T> {
 
     pub(super) fn remove(&mut self, value: &T::Seen, key: u32) {
         let Some(at) = self.leaf_of(value) else { return };
-        let leaf = &mut self.leaves[at];
-        let Ok(place) = leaf.find(value) else { return };
+        let Ok(place) = self.leaves[at].find(value) else { return };
+        self.own(at);
+        let leaf = Arc::make_mut(&mut self.leaves[at]);
         let before = leaf.postings[place].heap_bytes();
         let kept = leaf.postings[place].remove(key);
         self.bytes -= before;
@@ -146,7 +149,7 @@ impl<T: Kept> Values<T> {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.bytes + self.leaves.capacity() * size_of::<Leaf<T>>()
+        self.bytes + self.leaves.capacity() * size_of::<Arc<Leaf<T>>>()
     }
 
     /// The leaf where `value` is if it is anywhere; the first for values before all.
@@ -161,18 +164,29 @@ impl<T: Kept> Values<T> {
     fn start_leaf(&mut self, value: &T::Seen, key: u32) {
         let leaf = Leaf { values: vec![T::keep(value)], postings: vec![Postings::One(key)] };
         self.bytes += leaf.bytes() + T::heap_bytes(value);
-        self.leaves.push(leaf);
+        self.leaves.push(Arc::new(leaf));
+    }
+
+    /// Has a leaf that a copy shares copied: before it is changed.
+    fn own(&mut self, at: usize) {
+        let leaf = &mut self.leaves[at];
+        if Arc::get_mut(leaf).is_none() {
+            // What is copied has no room to spare.
+            self.bytes -= leaf.bytes_with_postings();
+            *leaf = Arc::new(Leaf::clone(leaf));
+            self.bytes += leaf.bytes_with_postings();
+        }
     }
 
     fn split(&mut self, at: usize) {
-        let leaf = &mut self.leaves[at];
+        let leaf = Arc::make_mut(&mut self.leaves[at]);
         self.bytes -= leaf.bytes();
         let half = leaf.values.len() / 2;
         let upper = Leaf { values: leaf.values.split_off(half), postings: leaf.postings.split_off(half) };
         leaf.values.shrink_to_fit();
         leaf.postings.shrink_to_fit();
         self.bytes += leaf.bytes() + upper.bytes();
-        self.leaves.insert(at + 1, upper);
+        self.leaves.insert(at + 1, Arc::new(upper));
     }
 
     fn join(&mut self, at: usize) {
@@ -186,8 +200,10 @@ impl<T: Kept> Values<T> {
             }
             _ => return,
         };
-        let mut upper = self.leaves.remove(lower + 1);
-        let leaf = &mut self.leaves[lower];
+        self.own(lower);
+        self.own(lower + 1);
+        let mut upper = Arc::unwrap_or_clone(self.leaves.remove(lower + 1));
+        let leaf = Arc::make_mut(&mut self.leaves[lower]);
         self.bytes -= leaf.bytes() + upper.bytes();
         leaf.values.append(&mut upper.values);
         leaf.postings.append(&mut upper.postings);
@@ -218,7 +234,13 @@ impl<T: Kept> Leaf<T> {
 impl<T> Leaf<T> {
     /// Without what values and postings have elsewhere.
     fn bytes(&self) -> usize {
-        self.values.capacity() * size_of::<T>() + self.postings.capacity() * size_of::<Postings>() + 2 * BLOCK_BYTES
+        let shared = size_of::<Self>() + 2 * size_of::<usize>();
+        let lists = self.values.capacity() * size_of::<T>() + self.postings.capacity() * size_of::<Postings>();
+        shared + lists + 3 * BLOCK_BYTES
+    }
+
+    fn bytes_with_postings(&self) -> usize {
+        self.bytes() + self.postings.iter().map(Postings::heap_bytes).sum::<usize>()
     }
 }
 
@@ -238,7 +260,7 @@ mod tests {
         assert!(values.leaves.iter().all(|leaf| !leaf.values.is_empty() && leaf.values.len() == leaf.postings.len()));
         let found: Vec<_> = values.iter().map(|(value, postings)| (*value, only(postings))).collect();
         assert_eq!(found, wanted.iter().map(|(value, key)| (*value, *key)).collect::<Vec<_>>());
-        let leaves: usize = values.leaves.iter().map(Leaf::bytes).sum();
+        let leaves: usize = values.leaves.iter().map(|leaf| leaf.bytes()).sum();
         assert_eq!(values.bytes, leaves);
     }
 
@@ -269,11 +291,13 @@ mod tests {
                 wanted.insert(number(*value), *value);
             }
             check(&values, &wanted);
+            let (copy, copied) = (values.clone(), wanted.clone());
             for value in all.iter().filter(|value| *value % kept_of != 0) {
                 values.remove(&number(*value), *value);
                 wanted.remove(&number(*value));
             }
             check(&values, &wanted);
+            check(&copy, &copied);
             prop_assert!(values.leaves.len() <= 1 + wanted.len() * 2 / LEAF_MIN, "{} leaves", values.leaves.len());
             for value in [low, 0, 7] {
                 prop_assert_eq!(values.get(&number(value)).map(only), wanted.get(&number(value)).copied());

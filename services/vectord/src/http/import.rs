@@ -30,10 +30,10 @@ pub(super) async fn begin(
     request: Request,
 ) -> Result<Json<wire::Import>, Problem> {
     let asked: wire::BeginImport = body::json(&indexes, request).await?;
-    Ok(Json(indexes.import(&caller, &name, asked.into())?.into()))
+    Ok(Json(indexes.import(&caller, &name, asked.into()).await?.into()))
 }
 
-/// The imports into an index since the service started, the newest first.
+/// The imports into an index that are remembered, the newest first.
 #[utoipa::path(
     get,
     path = "/v1/vectors/index/{name}/import",
@@ -41,7 +41,7 @@ pub(super) async fn begin(
     operation_id = "list_imports",
     params(("name" = String, Path, description = "The index, or an alias of it")),
     responses(
-        (status = 200, description = "All that are remembered", body = wire::Imports),
+        (status = 200, description = "Those that go on and those that have ended, from before a restart too", body = wire::Imports),
         (status = 404, description = "No such index"),
     )
 )]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::Index;
 use super::commit::Writer;
+use super::{Index, write_whole};
 use crate::Error;
 use crate::follow::Following;
 
@@ -101,6 +101,26 @@ impl Index {
         // Where too many wait to be copied, a later one does as well.
         drop(self.shared.snapshots_taken.try_send(self.clone()));
         Ok(())
+    }
+
+    /// Puts a file beside log and snapshots: whole, and on the disk when this returns. `bytes` is called when it is
+    /// this one's turn, so that the last one called is the one that stays.
+    ///
+    /// # Errors
+    /// An index that is no more; what writing met.
+    pub(crate) async fn keep(
+        &self,
+        file: &'static str,
+        bytes: impl FnOnce() -> Result<Vec<u8>, Error>,
+    ) -> Result<(), Error> {
+        // Who removes the folder has it before.
+        let _writer = self.writer.lock().await;
+        if self.removed.is_cancelled() {
+            return Err(Error::NoIndex(self.settings.name.to_string()));
+        }
+        let (path, bytes) = (self.folder.join(file), bytes()?);
+        let written = self.shared.maintenance.run(move || write_whole(&path, &bytes)).await?;
+        written.map_err(|source| Error::Io { what: "writing beside an index's log", source })
     }
 
     /// The number of the newest snapshot; `None` where there is none.

@@ -9,6 +9,7 @@ use kit::Status;
 use super::{Indexes, State};
 use crate::Error;
 use crate::follow::follow;
+use crate::imports::kept_imports;
 use crate::index::{INDEX_FILE, Index, IndexFile};
 use crate::name::IndexName;
 use crate::settings::Settings;
@@ -65,13 +66,16 @@ impl Indexes {
             if settings.name != wanted {
                 return Err(Error::Content("its settings are another's"));
             }
-            Index::open(settings, folder, shared)
+            let imports = kept_imports(&folder, settings.name.as_str());
+            Ok((Index::open(settings, folder, shared)?, imports))
         });
         match opened.await.and_then(|opened| opened) {
-            Ok(index) => {
+            Ok((index, imports)) => {
                 self.0.health.remove(&component(&name));
                 index.maintain();
+                let cut_off = self.restore_imports(imports);
                 self.swap(|names| drop(names.indexes.insert(name, State::Ready(index.clone()))));
+                self.resume_imports(&index, cut_off);
                 follow(self, &index);
             }
             Err(error) => {

@@ -5,6 +5,7 @@
 //! adds a checksum.
 
 use std::io::{Read, Write};
+use std::sync::atomic::Ordering;
 
 use ann::hnsw_rs::HnswRs;
 use ann::lake::Lake;
@@ -24,12 +25,12 @@ const JSON_BYTES_MAX: u32 = 1 << 28;
 impl MemoryStore {
     /// The caller keeps writers out.
     pub(super) fn write_content(&self, to: &mut dyn Write) -> Result<(), Error> {
-        let live = self.read().live.clone();
+        let live = self.read().live().clone();
         let mut bytes = Vec::with_capacity(1 << 16);
         bytes.extend(MAGIC);
         bytes.push(VERSION);
         bytes.extend(live.len().to_le_bytes());
-        for key in &live {
+        for key in live.iter() {
             let Some(record) = self.records.get(key) else { return Err(Error::Content("a key has no record")) };
             bytes.extend(key.to_le_bytes());
             bytes.extend((record.id().len() as u16).to_le_bytes());
@@ -76,7 +77,8 @@ impl MemoryStore {
             return Err(Error::Content("its records are not those of its vectors"));
         }
         self.keys.restore(&live);
-        self.write().live = live;
+        self.count.store(live.len() as usize, Ordering::Release);
+        self.write().set_live(live);
         Ok(())
     }
 }

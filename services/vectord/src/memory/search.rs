@@ -1,80 +1,93 @@
 //! Finding items.
 
+use std::borrow::Cow;
 use std::cmp::Ordering as Order;
 use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError};
 
-use ann::{Hit, Search, Vector};
+use ann::{Hit, Key, Search, Vector};
 use roaring::RoaringBitmap;
 
 use super::MemoryStore;
 use crate::Error;
-use crate::filter::{Cover, Filter};
-use crate::item::ItemId;
+use crate::filter::Filter;
+use crate::item::Record;
 use crate::settings::score;
 use crate::store::{Found, SearchOptions, Target};
-
-/// Times that a search is begun again because items that it found changed under it.
-const ATTEMPTS_MAX: usize = 8;
 
 impl MemoryStore {
     pub(super) fn find(&self, target: &Target, options: &SearchOptions) -> Result<Vec<Found>, Error> {
         let mut hits = Vec::with_capacity(options.k.saturating_add(64));
-        for attempt in 1..ATTEMPTS_MAX {
-            if let (found, true) = self.attempt(target, options, attempt > 1, None, &mut hits)? {
+        // An item under replacement takes two places, so twice as many hits are mostly enough.
+        for k in [options.k, options.k.saturating_mul(2)] {
+            if let Some(found) = self.find_passing(target, options, k, &mut hits)? {
                 return Ok(found);
             }
         }
-        // Whoever was outrun by writers so often has them wait for once.
-        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.attempt(target, options, false, Some(&writing), &mut hits)?.0)
+        self.find_frozen(target, options, &mut hits)
     }
 
-    /// Searches once; and whether there are as many answers as there would be without writers.
-    fn attempt(
+    /// Searches what is there in passing. `None` where it found less than there would be without writers, or the
+    /// filter has paths that are not indexed.
+    fn find_passing(
         &self,
         target: &Target,
         options: &SearchOptions,
-        is_repeated: bool,
-        writing: Option<&MutexGuard<'_, ()>>,
+        k: usize,
         hits: &mut Vec<Hit>,
-    ) -> Result<(Vec<Found>, bool), Error> {
+    ) -> Result<Option<Vec<Found>>, Error> {
         let _no_key_is_given_out_again = crossbeam_epoch::pin();
         let changes = self.metadata_changes.load(Ordering::Acquire);
-        let of_item;
-        let vector = match target {
-            Target::Vector(vector) => vector,
-            Target::Item(id) => {
-                of_item = self.vector_of(id)?;
-                &of_item
-            }
+        let filter = match options.filter.as_ref().map(|filter| self.indexed_matches(filter)) {
+            None => None,
+            Some(Some(matches)) => Some(matches),
+            Some(None) => return Ok(None),
         };
-        let filter = options.filter.as_ref().map(|filter| match writing {
-            Some(writing) => self.matches_alone(filter, writing),
-            None => self.matches(filter),
-        });
-        let matching = filter.as_ref().map_or_else(|| self.read().live.len(), RoaringBitmap::len);
+        let vector = &*self.vector_of(target)?;
+        let matching = filter.as_ref().map_or_else(|| self.count.load(Ordering::Acquire) as u64, RoaringBitmap::len);
+        let SearchOptions { ef, exact, .. } = *options;
+        self.hits(&Search { vector, k, ef, filter: filter.as_ref(), exact }, hits)?;
+        let mut found = self.resolve(hits, options, |key| self.records.get(key));
+        let unchanged = changes.is_multiple_of(2) && self.metadata_changes.load(Ordering::Acquire) == changes;
+        if let Some(filter) = options.filter.as_ref().filter(|_| !unchanged) {
+            found.retain(|found| filter.matches(&found.record.metadata()));
+        }
+        drop_doubles(&mut found);
+        // Keys that matched may have been replaced before the engine looked for them.
+        let enough = found.len() as u64 >= matching.min(options.k as u64);
+        Ok(enough.then(|| self.cut(found, options)))
+    }
+
+    /// Searches what is there at one moment, which is kept until it has ended.
+    fn find_frozen(&self, target: &Target, options: &SearchOptions, hits: &mut Vec<Hit>) -> Result<Vec<Found>, Error> {
+        let vector = &*self.vector_of(target)?;
+        let frozen = self.freeze(options.filter.as_ref());
         let SearchOptions { k, ef, exact, .. } = *options;
-        // An item under replacement takes two places, so twice as many hits are enough in the end.
-        let k = if is_repeated { k.saturating_mul(2) } else { k };
-        let search = Search { vector, k, ef, filter: filter.as_ref(), exact };
+        self.hits(&Search { vector, k, ef, filter: Some(frozen.keys()), exact }, hits)?;
+        let found = self.resolve(hits, options, |key| frozen.record(key));
+        Ok(self.cut(found, options))
+    }
+
+    fn hits(&self, search: &Search<'_>, hits: &mut Vec<Hit>) -> Result<(), Error> {
         hits.clear();
-        self.engine.search(&search, hits).map_err(|source| Error::Engine { what: "searching", source })?;
-        Ok(self.resolve(hits, options, matching, changes))
+        self.engine.search(search, hits).map_err(|source| Error::Engine { what: "searching", source })
     }
 
-    fn vector_of(&self, id: &ItemId) -> Result<Vector, Error> {
+    fn vector_of<'a>(&self, target: &'a Target) -> Result<Cow<'a, Vector>, Error> {
+        let id = match target {
+            Target::Vector(vector) => return Ok(Cow::Borrowed(vector)),
+            Target::Item(id) => id,
+        };
         let gone = || Error::NoItem { index: self.settings.name.clone(), id: id.as_str().to_owned() };
-        let key = self.ids.get(&self.records, id.as_str()).ok_or_else(gone)?;
-        let components = self.engine.vector(key).ok_or_else(gone)?;
-        Vector::parse(self.settings.metric, components).map_err(|error| Error::Invalid(error.to_string()))
+        let components = self.at_key(id.as_str(), |key| self.engine.vector(key)).ok_or_else(gone)?;
+        let vector = Vector::parse(self.settings.metric, components);
+        vector.map(Cow::Owned).map_err(|error| Error::Invalid(error.to_string()))
     }
 
-    /// The items behind hits, in order; and whether they are enough where so many keys matched.
-    fn resolve(&self, hits: &[Hit], options: &SearchOptions, matching: u64, changes: u64) -> (Vec<Found>, bool) {
+    /// The items behind hits, in order.
+    fn resolve(&self, hits: &[Hit], options: &SearchOptions, record: impl Fn(Key) -> Option<Record>) -> Vec<Found> {
         let mut found = Vec::with_capacity(hits.len());
         for hit in hits {
-            let Some(record) = self.records.get(hit.key) else { continue };
+            let Some(record) = record(hit.key) else { continue };
             let vector = if options.with_vector { self.engine.vector(hit.key) } else { None };
             found.push(Found { record, distance: hit.distance, vector });
         }
@@ -83,59 +96,25 @@ impl MemoryStore {
             order => order,
         });
         found.retain(|found| found.vector.is_some() == options.with_vector);
-        let unchanged = changes.is_multiple_of(2) && self.metadata_changes.load(Ordering::Acquire) == changes;
-        if let Some(filter) = options.filter.as_ref().filter(|_| !unchanged) {
-            found.retain(|found| filter.matches(&found.record.metadata()));
-        }
-        drop_doubles(&mut found);
-        // Keys that matched may have been replaced before the engine looked for them.
-        let enough = found.len() as u64 >= matching.min(options.k as u64);
+        found
+    }
+
+    /// What of all that was found is answered.
+    fn cut(&self, mut found: Vec<Found>, options: &SearchOptions) -> Vec<Found> {
         if let Some(min_score) = options.min_score {
             found.retain(|found| score(self.settings.metric, found.distance) >= min_score);
         }
         found.truncate(options.k);
-        (found, enough)
+        found
     }
 
-    /// The keys that match.
-    pub(super) fn matches(&self, filter: &Filter) -> RoaringBitmap {
-        if let Some(matches) = self.indexed_matches(filter) {
-            return matches;
-        }
-        // No item changes while all of them are looked at, for the paths that this filter is the first to
-        // use, or for the filter itself where there is no room for these paths.
-        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.matches_alone(filter, &writing)
-    }
-
-    /// [`MemoryStore::matches`], for whoever keeps writers out.
-    fn matches_alone(&self, filter: &Filter, _writing: &MutexGuard<'_, ()>) -> RoaringBitmap {
-        if let Some(matches) = self.indexed_matches(filter) {
-            return matches;
-        }
-        let (cover, live) = {
-            let filtered = self.read();
-            (filtered.fields.cover(filter), filtered.live.clone())
+    /// The keys that match; `None` where a path of the filter is not indexed.
+    pub(super) fn indexed_matches(&self, filter: &Filter) -> Option<RoaringBitmap> {
+        let (view, live) = {
+            let table = self.read();
+            (table.view(filter)?, table.live().clone())
         };
-        if let Cover::Missing(mut draft) = cover {
-            for key in &live {
-                if let Some(record) = self.records.get(key) {
-                    draft.insert(key, &record.metadata());
-                }
-            }
-            if let Err(no_room) = self.write().fields.install(draft) {
-                tracing::warn!(index = %self.settings.name, %no_room, "filters look at every item");
-            }
-        }
-        self.indexed_matches(filter).unwrap_or_else(|| {
-            let matches = |key: &u32| self.records.get(*key).is_some_and(|record| filter.matches(&record.metadata()));
-            live.iter().filter(matches).collect()
-        })
-    }
-
-    fn indexed_matches(&self, filter: &Filter) -> Option<RoaringBitmap> {
-        let filtered = self.read();
-        filtered.fields.matching(filter, &filtered.live)
+        Some(view.matching(filter, &live))
     }
 }
 

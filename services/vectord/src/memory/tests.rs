@@ -1,5 +1,9 @@
 //! The store against a model that compares everything with everything.
 
+mod beside;
+mod stress;
+mod waiting;
+
 use std::collections::BTreeMap;
 
 use ann::{Metric, Vector};
@@ -49,6 +53,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn store(engine: EngineKind) -> MemoryStore {
+    store_within(engine, Limits { paths_max: 8, bytes_max: 1 << 20 })
+}
+
+fn store_within(engine: EngineKind, limits: Limits) -> MemoryStore {
     let asked = NewIndex {
         dimension: Some(DIMENSION),
         metric: Some(Metric::L2),
@@ -60,7 +68,7 @@ fn store(engine: EngineKind) -> MemoryStore {
     };
     let max = SettingsMax { dimension: 8_192, ef: 10_000 };
     let settings = Settings::new(asked, None, max, 0).unwrap();
-    MemoryStore::new(settings, Limits { paths_max: 8, bytes_max: 1 << 20 }, 1).unwrap()
+    MemoryStore::new(settings, limits, 1).unwrap()
 }
 
 fn id(number: u8) -> ItemId {

@@ -10,6 +10,9 @@ use crate::Error;
 use crate::item::{ItemId, Metadata, Op, Put, Record};
 use crate::store::Applied;
 
+/// Items changed in the table before whoever waits for it has it.
+const CHANGES_AT_ONCE: usize = 64;
+
 /// An item under its new key.
 struct Fresh {
     id: ItemId,
@@ -50,19 +53,18 @@ impl MemoryStore {
             }
             Ok(())
         });
-        let inserted = prepared.and_then(|()| self.insert(&fresh, &vectors));
+        let inserted = prepared.and_then(|()| match self.engine.insert(&vectors) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(Error::Engine { what: "adding vectors", source }),
+        });
         if let Err(error) = inserted {
-            self.withdraw(fresh.into_iter().map(|fresh| fresh.key).collect());
+            self.give_back(fresh.into_iter().map(|fresh| fresh.key).collect());
             return Err(error);
         }
-        let mut replaced = Vec::new();
-        for Fresh { id, key, .. } in &fresh {
-            replaced.extend(self.ids.set(&self.records, id.as_str(), *key));
-        }
+        let replaced: Vec<Key> = fresh.chunks(CHANGES_AT_ONCE).flat_map(|part| self.publish(part)).collect();
         applied.added += fresh.len() - replaced.len();
         applied.updated += replaced.len();
-        self.engine.delete(&replaced);
-        self.withdraw(replaced);
+        self.take_out(replaced);
         Ok(())
     }
 
@@ -84,30 +86,34 @@ impl MemoryStore {
         Ok((key, vector))
     }
 
-    fn insert(&self, fresh: &[Fresh], vectors: &[(Key, Vector)]) -> Result<(), Error> {
-        {
-            let mut filtered = self.write();
-            for Fresh { key, metadata, .. } in fresh {
-                filtered.live.insert(*key);
-                filtered.fields.insert(*key, metadata);
+    /// From here on items are found under their new keys, by ids and by filters, and no more under the ones they
+    /// had: which these were.
+    fn publish(&self, part: &[Fresh]) -> Vec<Key> {
+        let before = part.iter().map(|fresh| self.ids.set(&self.records, fresh.id.as_str(), fresh.key));
+        let before: Vec<Option<(Key, Metadata)>> = self.described(before).collect();
+        let mut table = self.write();
+        for (Fresh { key, metadata, .. }, before) in part.iter().zip(&before) {
+            if let Some((before, metadata)) = before {
+                table.remove(*before, metadata);
             }
+            table.insert(*key, metadata);
         }
-        match self.engine.insert(vectors) {
-            Ok(_) => Ok(()),
-            Err(source) => Err(Error::Engine { what: "adding vectors", source }),
-        }
+        self.count.store(table.live().len() as usize, Ordering::Release);
+        drop(table);
+        before.into_iter().flatten().map(|(key, _)| key).collect()
     }
 
     /// Changes the metadata alone; whether the item is there.
     fn describe(&self, id: &ItemId, metadata: Option<Metadata>) -> bool {
         let Some(key) = self.ids.get(&self.records, id.as_str()) else { return false };
         let (Some(metadata), Some(held)) = (metadata, self.records.get(key)) else { return true };
+        let (before, after) = (held.metadata(), Record::new(id.as_str(), &metadata));
         self.metadata_changes.fetch_add(1, Ordering::AcqRel);
         {
-            let mut filtered = self.write();
-            filtered.fields.remove(key, &held.metadata());
-            filtered.fields.insert(key, &metadata);
-            self.set_record(key, Some(Record::new(id.as_str(), &metadata)));
+            let mut table = self.write();
+            table.change(key, &before, &metadata);
+            self.freezes.keep(key, held);
+            self.set_record(key, Some(after));
         }
         self.metadata_changes.fetch_add(1, Ordering::AcqRel);
         true
@@ -116,25 +122,32 @@ impl MemoryStore {
     fn delete(&self, ids: Vec<ItemId>, applied: &mut Applied) {
         let keys: Vec<Key> = ids.iter().filter_map(|id| self.ids.remove(&self.records, id.as_str())).collect();
         applied.deleted += keys.len();
-        self.engine.delete(&keys);
-        self.withdraw(keys);
+        for part in keys.chunks(CHANGES_AT_ONCE) {
+            let described: Vec<(Key, Metadata)> = self.described(part.iter().map(|key| Some(*key))).flatten().collect();
+            let mut table = self.write();
+            described.iter().for_each(|(key, metadata)| table.remove(*key, metadata));
+            self.count.store(table.live().len() as usize, Ordering::Release);
+        }
+        self.take_out(keys);
     }
 
-    /// Takes out what nothing leads to any more.
-    fn withdraw(&self, keys: Vec<Key>) {
+    /// Keys with the metadata of their items: read outside of the table's lock.
+    fn described(&self, keys: impl Iterator<Item = Option<Key>>) -> impl Iterator<Item = Option<(Key, Metadata)>> {
+        let metadata = |key| self.records.get(key).map(|record| record.metadata()).unwrap_or_default();
+        keys.map(move |key| key.map(|key| (key, metadata(key))))
+    }
+
+    /// Takes out what nothing leads to any more, once nobody can answer it.
+    fn take_out(&self, keys: Vec<Key>) {
         if keys.is_empty() {
             return;
         }
-        {
-            let mut filtered = self.write();
-            let described = filtered.fields.paths().next().is_some();
-            for key in &keys {
-                filtered.live.remove(*key);
-                if let Some(record) = self.records.get(*key).filter(|_| described) {
-                    filtered.fields.remove(*key, &record.metadata());
-                }
-            }
-        }
+        self.freezes.wait_for_earlier();
+        self.engine.delete(&keys);
+        self.give_back(keys);
+    }
+
+    fn give_back(&self, keys: Vec<Key>) {
         let guard = crossbeam_epoch::pin();
         for key in keys {
             self.set_record(key, None);

@@ -124,7 +124,7 @@ impl Vectors for Rpc {
         let caller = Caller::of(&request);
         let request = request.into_inner();
         let index = request.index.clone();
-        let import = self.0.import(&caller, &index, request.into()).map_err(status)?;
+        let import = self.0.import(&caller, &index, request.into()).await.map_err(status)?;
         Ok(Response::new(import.into()))
     }
 

@@ -1,4 +1,5 @@
-//! Searches beside writers.
+//! Searches beside writers and snapshots. That none of them waits is shown where writers can be held still:
+//! `src/memory/tests/waiting.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,16 +50,22 @@ async fn searches_see_whole_items_while_all_of_them_are_replaced() {
     process.ok("/busy/add", &all(0)).await;
     let done = Arc::new(AtomicBool::new(false));
     let mut searchers = JoinSet::new();
-    for filtered in [false, true] {
+    for path in ["", "at", "new"] {
         let (process, done) = (process.clone(), done.clone());
         searchers.spawn(async move {
             let mut search = json!({ "vector": [100, 0], "k": K, "with_vector": true });
-            if filtered {
-                search["filter"] = json!({ "at": { "$lt": 200 } });
-            }
             let mut searches = 0;
             while !done.load(Ordering::Relaxed) {
-                check(&process.ok("/busy/search", &search).await, filtered);
+                match path {
+                    "at" => search["filter"] = json!({ "at": { "$lt": 200 } }),
+                    // Each time the first to use its path.
+                    "new" => {
+                        let path = format!("new-{searches}");
+                        search["filter"] = json!({ "at": { "$lt": 200 }, path: { "$exists": false } });
+                    }
+                    _ => {}
+                }
+                check(&process.ok("/busy/search", &search).await, !path.is_empty());
                 searches += 1;
             }
             searches
@@ -70,6 +77,9 @@ async fn searches_see_whole_items_while_all_of_them_are_replaced() {
         // Metadata alone changes in place.
         let described = json!({ "items": [{ "id": "i-100", "metadata": { "at": 100, "revision": revision } }] });
         process.ok("/busy/add", &described).await;
+        if revision.is_multiple_of(10) {
+            process.ok("/busy/snapshot", &json!({})).await;
+        }
     }
     done.store(true, Ordering::Relaxed);
     let searches = searchers.join_all().await;

@@ -11,6 +11,7 @@ mod embedder;
 mod filters;
 mod follow;
 mod follow_crash;
+mod imports;
 mod indexes;
 mod items;
 mod lake;

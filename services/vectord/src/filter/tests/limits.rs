@@ -47,7 +47,7 @@ fn the_path_used_least_recently_goes_first() {
     ask(&mut fields, &on("a"), &items, &live).unwrap();
     ask(&mut fields, &on("c"), &items, &live).unwrap();
     assert_eq!(indexed(&fields), ["a", "c"]);
-    assert_eq!(fields.matching(&on("b"), &live), None);
+    assert_eq!(matching(&fields, &on("b"), &live), None);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_path_too_large_for_all_room_is_refused_and_harms_no_other() {
     assert_eq!(refused.to_string(), format!("an index of a takes more than {bytes_max} bytes"));
     assert_eq!(indexed(&fields), ["kind"]);
     assert!(matches!(fields.cover(&on("a")), Cover::Refused));
-    assert_eq!(fields.matching(&on("a"), &live), None);
+    assert_eq!(matching(&fields, &on("a"), &live), None);
     // Whatever else the filter uses.
     assert!(matches!(fields.cover(&Filter::parse(&json!({"a": 1, "kind": 1})).unwrap()), Cover::Refused));
     assert!(matches!(fields.cover(&on("kind")), Cover::Indexed));

@@ -25,5 +25,9 @@ fn ask(fields: &mut Fields, filter: &Filter, items: &[(u32, Value)], live: &Roar
         }
         Cover::Refused => return None,
     }
-    Some(fields.matching(filter, live).unwrap())
+    Some(matching(fields, filter, live).unwrap())
+}
+
+fn matching(fields: &Fields, filter: &Filter, live: &RoaringBitmap) -> Option<RoaringBitmap> {
+    Some(fields.view(filter)?.matching(filter, live))
 }
