@@ -14,6 +14,8 @@ use crate::{Code, context};
 
 /// The metadata key that carries [`Code::as_str`] on a gRPC status.
 const CODE_KEY: &str = "lakehouse-code";
+/// Of a status: see [`cut`].
+const GRPC_DETAIL_BYTES_MAX: usize = 4 << 10;
 const RETRY_AFTER_KEY: &str = "retry-after";
 
 /// What a service's error enum says of itself; the rest (problem body, gRPC status, log line)
@@ -136,6 +138,16 @@ impl Problem {
     }
 }
 
+/// A detail as it fits into a header, which holds 16 KiB of what takes up to three bytes for each. One that is too
+/// long, as it quotes a request, would break the call off and look like a failure of the service.
+fn cut(mut detail: String) -> String {
+    if detail.len() > GRPC_DETAIL_BYTES_MAX {
+        detail.truncate(detail.floor_char_boundary(GRPC_DETAIL_BYTES_MAX));
+        detail.push('…');
+    }
+    detail
+}
+
 /// `a: b: c`, the way down to the first cause.
 fn chain(error: &(dyn Error + Send + Sync)) -> String {
     let mut text = error.to_string();
@@ -176,7 +188,7 @@ impl IntoResponse for Problem {
 impl From<Problem> for tonic::Status {
     fn from(problem: Problem) -> Self {
         problem.log();
-        let mut status = tonic::Status::new(problem.code.grpc_code(), problem.detail);
+        let mut status = tonic::Status::new(problem.code.grpc_code(), cut(problem.detail));
         status.metadata_mut().insert(CODE_KEY, tonic::metadata::MetadataValue::from_static(problem.code.as_str()));
         if let Some(after) = problem.retry_after {
             status.metadata_mut().insert(RETRY_AFTER_KEY, after.as_secs().max(1).into());
@@ -235,6 +247,15 @@ mod tests {
         let back = Problem::from_status("storaged", tonic::Status::from(there));
         assert_eq!((back.code, back.detail.as_str()), (Code::NotFound, "no object a/b"));
         assert_eq!(back.retry_after, Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_detail_is_cut_where_a_header_ends() {
+        let there = Problem::from(Failure::Missing("ü".repeat(50_000)));
+        let status = tonic::Status::from(there);
+        assert!(status.message().len() < 5_000 && status.message().ends_with("ü…"), "{}", status.message().len());
+        let back = Problem::from_status("storaged", status);
+        assert_eq!(back.code, Code::NotFound);
     }
 
     #[test]

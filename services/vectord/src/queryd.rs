@@ -1,5 +1,6 @@
 //! Rows of datasets, as queryd answers them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -81,6 +82,33 @@ fn of_queryd(status: tonic::Status) -> Error {
     Error::Peer { what: "the query".into(), problem: Problem::from_status("queryd", status) }
 }
 
+/// A row's JSON as DuckDB writes it, as JSON. What JSON has no numbers for becomes a text, as in the answers of SQL.
+pub(crate) fn json(written: &str) -> Cow<'_, str> {
+    const NOT_FINITE: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
+    if !NOT_FINITE.iter().any(|word| written.contains(word)) {
+        return Cow::Borrowed(written);
+    }
+    let (mut json, mut rest) = (String::with_capacity(written.len() + 16), written);
+    let (mut in_text, mut escaped) = (false, false);
+    while let Some(c) = rest.chars().next() {
+        let word = NOT_FINITE.into_iter().find(|word| !in_text && rest.starts_with(word));
+        match (word, c) {
+            (Some(word), _) => json.extend(["\"", word, "\""]),
+            (None, c) => {
+                match c {
+                    _ if escaped => escaped = false,
+                    '\\' => escaped = in_text,
+                    '"' => in_text = !in_text,
+                    _ => {}
+                }
+                json.push(c);
+            }
+        }
+        rest = &rest[word.map_or(c.len_utf8(), str::len)..];
+    }
+    Cow::Owned(json)
+}
+
 /// As an identifier in SQL.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -89,4 +117,20 @@ pub(crate) fn quoted(name: &str) -> String {
 /// As a text in SQL.
 pub(crate) fn text(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_json_has_not_become_texts() {
+        assert_eq!(
+            json(r#"{"a":NaN,"b":[-Infinity,1],"c":Infinity}"#),
+            r#"{"a":"NaN","b":["-Infinity",1],"c":"Infinity"}"#
+        );
+        let texts = r#"{"NaN":"-Infinity \"NaN\\","b":"\\\""}"#;
+        assert_eq!(json(texts), texts);
+        assert!(matches!(json(r#"{"a":1}"#), Cow::Borrowed(_)));
+    }
 }

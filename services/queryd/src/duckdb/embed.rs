@@ -80,7 +80,10 @@ impl TextFunction for Embed {
         let asked: Vec<Option<(&str, &str)>> = (0..texts.len()).map(|row| Some((model(row)?, texts[row]?))).collect();
         let vectors = self.0.vectors(&statement, &asked).map_err(|error| {
             let message = error.to_string();
-            locked(&statement.failure).get_or_insert(error);
+            // Why it was stopped, whoever stopped it knows better.
+            if !matches!(error, Error::Cancelled) {
+                locked(&statement.failure).get_or_insert(error);
+            }
             message
         })?;
         Ok(asked.iter().map(|asked| vectors.get(asked.as_ref()?).cloned()).collect())

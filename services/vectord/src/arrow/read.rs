@@ -1,5 +1,6 @@
 //! Items from an Arrow IPC stream.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::RecordBatch;
@@ -14,6 +15,7 @@ use crate::Error;
 use crate::batch::{self, NewItem};
 use crate::config::Config;
 use crate::http;
+use crate::queryd;
 
 /// The items of a stream; all its batches are one.
 ///
@@ -36,7 +38,7 @@ fn decode(body: Bytes, config: &Config) -> Result<Vec<NewItem>, Error> {
     while !rest.is_empty() {
         if let Some(batch) = decoder.decode(&mut rest).map_err(no_stream)? {
             batch::items_within(items.len() + batch.num_rows(), config)?;
-            read_batch(&batch, &mut items, &mut text)?;
+            read_batch(&batch, as_it_is, &mut items, &mut text)?;
         }
     }
     decoder.finish().map_err(no_stream)?;
@@ -46,13 +48,13 @@ fn decode(body: Bytes, config: &Config) -> Result<Vec<NewItem>, Error> {
     Ok(items)
 }
 
-/// The items of one batch of rows.
+/// The items of one batch of rows, as queryd answers them.
 ///
 /// # Errors
 /// Other columns; what is wrong with which item.
 pub(crate) fn items_of(batch: &RecordBatch) -> Result<Vec<NewItem>, Error> {
     let mut items = Vec::with_capacity(batch.num_rows());
-    read_batch(batch, &mut items, &mut TextBytes { count: 0, limit: usize::MAX })?;
+    read_batch(batch, queryd::json, &mut items, &mut TextBytes { count: 0, limit: usize::MAX })?;
     Ok(items)
 }
 
@@ -60,8 +62,8 @@ fn no_stream(error: ArrowError) -> Error {
     Error::Invalid(format!("not an Arrow IPC stream: {error}"))
 }
 
-fn read_batch(batch: &RecordBatch, items: &mut Vec<NewItem>, text: &mut TextBytes) -> Result<(), Error> {
-    let columns = Columns::of(batch)?;
+fn read_batch(batch: &RecordBatch, json: Json, items: &mut Vec<NewItem>, text: &mut TextBytes) -> Result<(), Error> {
+    let columns = Columns::of(batch, json)?;
     for row in 0..batch.num_rows() {
         let item = columns.item(row, text);
         let item = item.map_err(|error| error.within(&format!("items[{}]", items.len())))?;
@@ -87,15 +89,23 @@ impl TextBytes {
     }
 }
 
+/// What makes JSON of a metadata column's text.
+type Json = fn(&str) -> Cow<'_, str>;
+
+fn as_it_is(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
+}
+
 struct Columns<'a> {
     id: Texts<'a>,
     vector: Option<Vectors<'a>>,
     text: Option<Texts<'a>>,
     metadata: Option<Texts<'a>>,
+    json: Json,
 }
 
 impl<'a> Columns<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<Self, Error> {
+    fn of(batch: &'a RecordBatch, json: Json) -> Result<Self, Error> {
         let (mut id, mut vector, mut text, mut metadata) = (None, None, None, None);
         let schema = batch.schema_ref();
         for (field, column) in schema.fields().iter().zip(batch.columns()) {
@@ -113,7 +123,7 @@ impl<'a> Columns<'a> {
             }
         }
         let id = id.ok_or_else(|| Error::Invalid("the column id is not there".into()))?;
-        Ok(Columns { id, vector, text, metadata })
+        Ok(Columns { id, vector, text, metadata, json })
     }
 
     fn item(&self, row: usize, bytes: &mut TextBytes) -> Result<NewItem, Error> {
@@ -125,7 +135,8 @@ impl<'a> Columns<'a> {
             Some(vectors) => vectors.at(row).map_err(|error| error.within(".vector"))?,
             None => None,
         };
-        let metadata = metadata.map(http::metadata).transpose().map_err(|error| error.within(".metadata"))?;
+        let metadata = metadata.map(|written| http::metadata(&(self.json)(written)));
+        let metadata = metadata.transpose().map_err(|error| error.within(".metadata"))?;
         Ok(NewItem { id: id.to_owned(), vector, metadata, text: text.map(str::to_owned) })
     }
 }

@@ -10,6 +10,7 @@ use crate::batch::{self, NewItem};
 use crate::config::Config;
 use crate::http;
 use crate::item::{ItemId, Op, Put};
+use crate::queryd;
 use crate::settings::Settings;
 
 /// What a version has otherwise than the index.
@@ -73,7 +74,8 @@ pub(super) fn rows(batch: &RecordBatch) -> Result<Vec<Row>, Error> {
         let change = if gone.value(at) {
             RowChange::Gone
         } else {
-            RowChange::Differs { text: owned(texts.at(at)), metadata: owned(metadata.at(at)) }
+            let metadata = metadata.at(at).map(|written| queryd::json(written).into_owned());
+            RowChange::Differs { text: owned(texts.at(at)), metadata }
         };
         Ok(Row { id, change })
     };
