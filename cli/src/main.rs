@@ -78,7 +78,7 @@ const DEFAULT_URL: &str = "http://127.0.0.1:3210";
 #[derive(Args)]
 struct Remote<A: Args> {
     /// The gateway.
-    #[arg(long, env = "LAKEHOUSE_URL", value_name = "URL", default_value = DEFAULT_URL)]
+    #[arg(long, env = "LAKEHOUSE_URL", value_name = "URL", default_value = DEFAULT_URL, global = true)]
     url: Url,
     #[command(flatten)]
     arguments: A,

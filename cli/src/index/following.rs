@@ -17,6 +17,8 @@ use crate::sql::humantime;
 /// Soon at first, as small indexes are built in no time.
 const POLL_FIRST: Duration = Duration::from_millis(20);
 const POLL_LAST: Duration = Duration::from_millis(500);
+/// What is in the way for a moment only is not worth a line.
+const SILENT: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
 pub(super) struct WaitArguments {
@@ -89,7 +91,7 @@ pub(super) async fn wait(client: &Client, name: &str, timeout: Option<Duration>)
                 if following.version >= Some(wanted) {
                     return Ok(shown);
                 }
-                report(&mut work, following, wanted)?;
+                report(&mut work, following, wanted, began.elapsed())?;
             }
             // It is being loaded, after a restart in between.
             Err(Failure::Answer(answer)) if answer.is(StatusCode::SERVICE_UNAVAILABLE) => work.say(answer.sentence()),
@@ -112,13 +114,13 @@ async fn newest(client: &Client, dataset: &str) -> Result<u64, Failure> {
 }
 
 /// Tells where it stands; fails where this version cannot be brought in.
-fn report(work: &mut Work, following: &Following, wanted: u64) -> Result<(), Failure> {
+fn report(work: &mut Work, following: &Following, wanted: u64, waited: Duration) -> Result<(), Failure> {
     let reason = following.reason.as_deref().unwrap_or_default();
     match following.status.as_str() {
         "failed" if following.target_version >= Some(wanted) => {
             return Err(Failure::Background(reason.to_owned()));
         }
-        "waiting" if !reason.is_empty() => work.say(format!("waits: {reason}")),
+        "waiting" if !reason.is_empty() && waited >= SILENT => work.say(format!("waits: {reason}")),
         _ => work.show(following.rows_done, following.rows_total),
     }
     Ok(())
@@ -151,8 +153,8 @@ mod tests {
     #[test]
     fn only_a_failure_of_what_is_waited_for_ends_the_wait() {
         let mut work = Work::new("i", "rows");
-        assert!(report(&mut work, &following("failed", 1), 2).is_ok(), "version 2 will be tried");
-        assert_eq!(report(&mut work, &following("failed", 2), 2).unwrap_err().to_string(), "no id");
-        assert!(report(&mut work, &following("waiting", 2), 2).is_ok());
+        assert!(report(&mut work, &following("failed", 1), 2, SILENT).is_ok(), "version 2 will be tried");
+        assert_eq!(report(&mut work, &following("failed", 2), 2, SILENT).unwrap_err().to_string(), "no id");
+        assert!(report(&mut work, &following("waiting", 2), 2, SILENT).is_ok());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use kit::grpc::{PeerChannel, request};
@@ -147,7 +147,7 @@ impl Meaning {
             ..SearchRequest::default()
         };
         let answer = self.vectord.clone().search(request(asked, caller, Some(deadline))).await;
-        let failed = |status| refusal("vectord", format!("vector_search over {:?}", search.index), status);
+        let failed = |status| refusal("vectord", format!("vector_search over {:?}", search.index), status, deadline);
         let lists = answer.map_err(failed)?.into_inner().lists;
         let results = lists.into_iter().next().map(|list| list.results).unwrap_or_default();
         let hits = results.into_iter().map(|result| Hit {
@@ -174,8 +174,8 @@ impl Meaning {
         let asked = EmbedRequest { texts, model: model.to_owned(), ..EmbedRequest::default() };
         let (asked, mut embedd) = (request(asked, caller, Some(deadline)), self.embedd.clone());
         async move {
-            let answer = embedd.embed(asked).await.map_err(|status| refusal("embedd", "embed".into(), status))?;
-            let answer = answer.into_inner();
+            let answer = embedd.embed(asked).await;
+            let answer = answer.map_err(|status| refusal("embedd", "embed".into(), status, deadline))?.into_inner();
             let dimension = answer.dimension as usize;
             if dimension == 0 || answer.values.len() != count * dimension {
                 return Err(Error::Internal("embedd answered another number of vectors"));
@@ -225,7 +225,11 @@ impl Embedder for Texts {
 }
 
 /// What a peer says of a part of the statement, as the statement's own failure.
-fn refusal(peer: &str, what: String, status: Status) -> Error {
+fn refusal(peer: &str, what: String, status: Status, deadline: Instant) -> Error {
+    // The call's own time is the statement's: whoever notices first that it is up.
+    if Instant::now() >= deadline {
+        return Error::Timeout(Duration::ZERO);
+    }
     let problem = Problem::from_status(peer, status);
     let code = match problem.code {
         // The statement names what is not there.

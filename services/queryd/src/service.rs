@@ -86,7 +86,10 @@ impl Service {
             let searched = self.0.meaning.search(&statement.searches, &parameters, &caller, deadline.into_std());
             let searched = async {
                 let searched = timeout_at(deadline, searched).await;
-                searched.unwrap_or(Err(Error::Timeout(limits.timeout)))
+                match searched {
+                    Ok(Err(Error::Timeout(_))) | Err(_) => Err(Error::Timeout(limits.timeout)),
+                    Ok(searched) => searched,
+                }
             };
             let (snapshot, searched) = try_join(asked, searched).await?;
             return job(snapshot, searched).await;

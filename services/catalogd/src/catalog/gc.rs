@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::load::{Listed, Read, manifest_key};
 use super::{Catalog, now_ms};
 use crate::Error;
-use crate::name::DatasetId;
+use crate::name::{DatasetId, DatasetName};
 
 const OBJECTS: &str = "datasets/";
 
@@ -115,8 +115,13 @@ impl Catalog {
         let Some(sorted) = self.sort(folder, &versions).await? else { return Ok(()) };
         let Some(used) = self.used(folder, &sorted.kept).await? else { return Ok(()) };
         let mut keys: Vec<String> = sorted.obsolete.iter().map(|version| manifest_key(folder, *version)).collect();
-        // Manifests first: none may name an object that is gone.
+        // Manifests first: none may name an object that is gone, in memory neither.
         self.throw_away(&keys).await;
+        for version in &sorted.obsolete {
+            if let Ok(name) = DatasetName::parse(folder) {
+                self.0.older.invalidate(&(name, *version));
+            }
+        }
         keys = candidates.into_iter().filter(|key| !used.contains(key)).collect();
         self.throw_away(&keys).await;
         Ok(())

@@ -19,10 +19,14 @@ async fn models_leave_the_worker_free() {
         (0..count).map(|n| format!("{n} {}", "forklift driver ".repeat(words))).collect()
     };
     platform.done("v1/embed", json!({ "texts": texts(64, 60) })).await;
+    platform.embedd.held().await.assert_short();
     platform.done("v1/embed", json!({ "texts": texts(2_000, 20), "model": "hash" })).await;
+    platform.embedd.held().await.assert_short();
     // All of it from memory.
     platform.done("v1/embed", json!({ "texts": texts(2_000, 20), "model": "hash" })).await;
+    platform.embedd.held().await.assert_short();
     platform.done("v1/embeddings", json!({ "input": texts(500, 20), "model": "hash" })).await;
+    platform.embedd.held().await.assert_short();
     platform.done("v1/embed/tokenize", json!({ "texts": texts(500, 60) })).await;
     platform.stats().await;
     platform.embedd.held().await.assert_short();

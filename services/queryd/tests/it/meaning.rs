@@ -200,9 +200,12 @@ async fn vectord_decides_what_the_statements_caller_may_search() {
         Caller { tenant: "t".into(), role: Role::Reader, grants }.to_header()
     };
     let search = json!({ "sql": "SELECT count(*) FROM vector_search('crew', 'x')" });
-    for (grants, status) in [(vec!["crew"], 200), (vec!["workers"], 403), (vec![], 403)] {
+    for (grants, status) in [(vec!["crew"], 200), (vec!["workers"], 400), (vec![], 400)] {
         let asked = lake.platform.post("v1/sql", &search).header(CALLER, as_reader(&grants)).send().await.unwrap();
-        assert_eq!(asked.status(), status, "{grants:?}: {}", asked.text().await.unwrap());
+        let (found, told) = (asked.status(), asked.text().await.unwrap());
+        assert_eq!(found, status, "{grants:?}: {told}");
+        // What may not be read is not told from what is not there.
+        assert!(found.is_success() || told.contains("there is no index crew"), "{told}");
     }
 }
 
@@ -231,7 +234,8 @@ async fn embed_answers_as_embedd_does() {
 async fn each_text_of_a_statement_is_asked_for_once() {
     let lake = Lake::start().await;
     let before = lake.embedded().await;
-    let sql = "SELECT count(embed('a', 'hash-3')), sum(len(embed('t' || i % 7, 'hash-3'))) FROM range(20000) t(i)";
+    let sql =
+        "SELECT count(embed('a', 'hash-3')), sum(len(embed('t' || i % 7, 'hash-3')))::BIGINT FROM range(20000) t(i)";
     assert_eq!(lake.platform.rows(sql).await, json!([[20_000, 60_000]]));
     let asked = json!({ "sql": "SELECT count(embed($1, 'hash-3') || [i]) FROM range(20000) t(i)", "params": ["b"] });
     assert_eq!(lake.platform.ask(asked).await.1["rows"], json!([[20_000]]));
@@ -247,7 +251,6 @@ async fn an_embedding_that_fails_fails_the_statement_with_its_reason() {
         let detail = lake.refused(json!({ "sql": sql }), 400).await;
         assert!(detail.starts_with("embed: ") && detail.contains("nosuch"), "{sql}: {detail}");
     }
-    assert!(lake.refused(json!({ "sql": "SELECT embed('')" }), 400).await.starts_with("embed: "));
     // The connection is as good as before.
     assert_eq!(lake.platform.rows("SELECT len(embed('a'))").await, json!([[384]]));
     lake.meaning.embedd.stop().await;

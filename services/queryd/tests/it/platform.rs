@@ -200,7 +200,9 @@ impl Meaning {
     pub(crate) async fn start_with(change: impl FnOnce(&mut embedd::Config)) -> Self {
         let _already_set = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let mut config = embedd::Config { model_dir: testbed::minilm().unwrap(), ..Default::default() };
+        let mut config = embedd::Config::default();
+        let minilm = embedd::ModelConfig { path: testbed::minilm().unwrap(), ..Default::default() };
+        config.models.insert(config.model.clone(), minilm);
         for (name, dimension) in [("hash-3", 3), ("hash-4", 4)] {
             let model = embedd::ModelConfig { provider: embedd::ProviderKind::Hash, dimension, ..Default::default() };
             config.models.insert(name.into(), model);

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::bring::Bringing;
 use super::datasets::{Known, Standing};
-use super::progress::FollowStatus;
+use super::progress::{CATALOG_UNKNOWN, FollowStatus};
 use super::statements::Plan;
 use crate::Error;
 use crate::index::Index;
@@ -85,7 +85,7 @@ impl Follower {
         loop {
             let standing = self.known.borrow_and_update().standing(&self.source.dataset);
             let next = match standing {
-                Standing::Unknown => self.waits("catalogd has not said which datasets there are".into()),
+                Standing::Unknown => self.waits(CATALOG_UNKNOWN.into()),
                 Standing::Missing => self.waits(format!("there is no dataset {}", self.source.dataset)),
                 Standing::At(newest) => self.catch_up(newest).await,
             };

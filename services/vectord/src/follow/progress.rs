@@ -4,6 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::mark::Mark;
 
+/// The reason of a wait.
+pub(super) const CATALOG_UNKNOWN: &str = "catalogd has not said yet which datasets there are";
+
 /// What a follower does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FollowStatus {
@@ -45,7 +48,7 @@ struct State {
 
 impl Following {
     pub(crate) fn new(mark: Mark) -> Self {
-        let reason = Some("catalogd has not said yet which datasets there are".to_owned());
+        let reason = Some(CATALOG_UNKNOWN.to_owned());
         Following(Mutex::new(State { mark, status: FollowStatus::Waiting, target: 0, reason }))
     }
 

@@ -1,13 +1,13 @@
 //! Following over the end of the process, whichever way it ends.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use crate::lake::{Lake, follows};
-use crate::process::{Process, until};
+use crate::process::{PATIENCE, Process, until};
 
 const ROWS: usize = 6_000;
 const BATCH: usize = 50;
@@ -36,11 +36,15 @@ async fn following(process: &Process) -> Value {
 }
 
 async fn current(process: &Process, version: u64) {
-    until("current", async || {
+    let last = Instant::now() + PATIENCE;
+    loop {
         let told = following(process).await;
-        (&told["status"], &told["version"]) == (&json!("current"), &json!(version))
-    })
-    .await;
+        if (&told["status"], &told["version"]) == (&json!("current"), &json!(version)) {
+            return;
+        }
+        assert!(Instant::now() < last, "not at version {version}: {told}");
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Every item, by its id.

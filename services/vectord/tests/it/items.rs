@@ -92,7 +92,7 @@ async fn one_bad_item_refuses_the_batch_and_is_named() {
         ("l2", r#"{"id":"","vector":[1,2]}"#.into(), "items[1].id: "),
         ("l2", format!(r#"{{"id":"{}","vector":[1,2]}}"#, "x".repeat(257)), "items[1].id: "),
         ("l2", r#"{"id":"good","vector":[1,2]}"#.into(), "items[1].id: \"good\" is in this batch already"),
-        ("l2", r#"{"id":"b"}"#.into(), "items[1]: neither a vector nor metadata"),
+        ("l2", r#"{"id":"b"}"#.into(), "items[1]: neither a vector nor a text nor metadata"),
         ("l2", r#"{"id":"b","metadata":{}}"#.into(), "items[1]"),
         ("l2", r#"{"id":"b","vector":[1,2],"metadata":"x"}"#.into(), "items[1].metadata: "),
         ("l2", format!(r#"{{"id":"b","vector":[1,2],"metadata":{long}}}"#), "items[1].metadata: "),

@@ -97,9 +97,9 @@ async fn what_cannot_be_searched_for_is_refused() {
     let platform = filled().await;
     let good = [1.0, 2.0, 3.0];
     for (body, told) in [
-        (json!({}), "exactly one of vector, id and vectors is needed"),
-        (json!({ "vector": good, "id": "w-001" }), "exactly one of vector, id and vectors is needed"),
-        (json!({ "vector": good, "vectors": [good] }), "exactly one of vector, id and vectors is needed"),
+        (json!({}), "exactly one of vector, id, text, vectors and texts is needed"),
+        (json!({ "vector": good, "id": "w-001" }), "exactly one of vector, id, text, vectors and texts is needed"),
+        (json!({ "vector": good, "vectors": [good] }), "exactly one of vector, id, text, vectors and texts is needed"),
         (json!({ "vector": [1, 2] }), "vector: 2 numbers"),
         (json!({ "vector": [0, 0, 0] }), "vector: a zero vector"),
         (json!({ "vector": [1, 2, 1e39] }), "vector[2]: number out of range"),
