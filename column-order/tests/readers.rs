@@ -1,5 +1,7 @@
 //! What this version of `parquet` writes, read by an older one.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, ListBuilder};

@@ -73,6 +73,8 @@ impl Provider for Hash {
             }
             let vector = self.vector(&words, wish.normalize).into();
             embeddings.push(Embedding { tokens: words.len() as u32, vector });
+            // Many texts must not hold the worker.
+            tokio::task::yield_now().await;
         }
         Ok(embeddings)
     }

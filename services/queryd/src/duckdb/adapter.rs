@@ -190,12 +190,11 @@ struct Lease {
 
 /// Why a statement failed, as the client is told.
 fn failure(allowed: Option<&Allowed>, error: duck::Error, root: &str, stop: &Stop) -> Error {
-    let error = statement_error(error, root, stop);
-    match (&error, allowed.and_then(Allowed::failure)) {
-        // What stopped the statement stopped embedding, too.
-        (Error::Timeout(_) | Error::Cancelled, _) | (_, None) => error,
-        (_, Some(failure)) => failure,
+    // What stops a statement ends what it embeds, too: whichever is told first.
+    if allowed.is_some() && stop.reason().is_some() {
+        return stopped(stop);
     }
+    allowed.and_then(Allowed::failure).unwrap_or_else(|| statement_error(error, root, stop))
 }
 
 impl Lease {

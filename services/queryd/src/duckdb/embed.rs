@@ -14,6 +14,9 @@ use crate::error::Error;
 /// with every batch of rows.
 const KEPT_MAX: usize = 64;
 
+/// By a model's name and a text.
+type Vectors<Name> = HashMap<(Name, Name), Arc<[f32]>>;
+
 /// The function, and the statements that may call it. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Embed(Arc<Inner>);
@@ -29,7 +32,7 @@ struct Statement {
     caller: Caller,
     deadline: Instant,
     stop: Stop,
-    kept: Mutex<HashMap<(String, String), Arc<[f32]>>>,
+    kept: Mutex<Vectors<String>>,
     failure: Mutex<Option<Error>>,
 }
 
@@ -96,8 +99,8 @@ impl Inner {
         &self,
         statement: &Statement,
         asked: &[Option<(&'a str, &'a str)>],
-    ) -> Result<HashMap<(&'a str, &'a str), Arc<[f32]>>, Error> {
-        let mut vectors = HashMap::new();
+    ) -> Result<Vectors<&'a str>, Error> {
+        let mut vectors = Vectors::new();
         let mut missing: HashMap<&str, Vec<&str>> = HashMap::new();
         {
             let kept = locked(&statement.kept);
