@@ -9,7 +9,7 @@
 //! - functions are computed outside of it ([`Connection::register`]);
 //! - errors say of what kind they are ([`ErrorKind`]).
 //!
-//! Invariant: `unsafe` lives in this crate alone, and every block of it says why it is sound.
+//! Invariant: what is unsafe in calling C stays in this crate, and every block of it says why it is sound.
 //! Every call here may block: keep it off async executors.
 //! See docs/adr/0001-duckdb-c-api.md.
 
