@@ -101,7 +101,7 @@ impl Drop for Overload {
 ///
 /// # Safety
 /// `held` came from `Box::<T>::into_raw` and is not used again.
-unsafe extern "C" fn drop_box<T>(held: *mut c_void) {
+pub(crate) unsafe extern "C" fn drop_box<T>(held: *mut c_void) {
     // SAFETY: the caller's promise.
     drop(unsafe { Box::from_raw(held.cast::<T>()) });
 }

@@ -6,7 +6,7 @@
 //! - what a statement is, by DuckDB's own classification ([`Prepared::kind`]);
 //! - results stream in chunks as Arrow batches, without a copy ([`Prepared::execute`]);
 //! - a running statement can be stopped from any thread ([`Interrupter`]);
-//! - functions are computed outside of it ([`Connection::register`]);
+//! - functions are computed, and tables filled, outside of it ([`Connection::register`], [`Connection::register_table`]);
 //! - errors say of what kind they are ([`ErrorKind`]).
 //!
 //! Invariant: what is unsafe in calling C stays in this crate, and every block of it says why it is sound.
@@ -15,7 +15,6 @@
 
 #![warn(missing_docs)]
 
-mod appender;
 mod connection;
 mod database;
 mod error;
@@ -24,11 +23,11 @@ mod identifier;
 mod statement;
 mod statement_kind;
 mod stream;
+mod table_function;
 mod text;
 mod types;
 mod value;
 
-pub use appender::Appender;
 pub use connection::{Connection, Interrupter};
 pub use database::{Database, library_version};
 pub use error::{Error, ErrorKind};
@@ -37,6 +36,7 @@ pub use identifier::{quote_identifier, quote_literal};
 pub use statement::{Prepared, Statement};
 pub use statement_kind::StatementKind;
 pub use stream::{Column, Stream};
+pub use table_function::TableFunction;
 pub use types::{Member, Type};
 pub use value::Value;
 

@@ -7,15 +7,17 @@ mod attention;
 mod linear;
 mod rows;
 
+use std::sync::Arc;
+
 use rten_gemm::GemmExecutor;
 use rten_simd::SimdOp;
 
 use crate::architecture::Architecture;
 use crate::error::{EncodeError, OpenError};
 use crate::weights::Weights;
-use attention::Attention;
+use crate::worker::Crew;
 use linear::Linear;
-use rows::{Activate, NormaliseSum};
+use rows::{Activate, AddBias, NormaliseSum, share_out};
 
 /// A BERT with its weights, packed for this processor.
 pub(crate) struct Bert {
@@ -54,7 +56,8 @@ pub(crate) struct Scratch {
     context: Vec<f32>,
     product: Vec<f32>,
     wide: Vec<f32>,
-    attention: attention::Scratch,
+    /// One per thread.
+    attention: Vec<attention::Scratch>,
 }
 
 impl Bert {
@@ -79,14 +82,40 @@ impl Bert {
     }
 
     /// The last layer's vectors of all tokens of all texts, `T × H`.
-    pub(crate) fn forward<'a>(&self, texts: &[&[u32]], scratch: &'a mut Scratch) -> Result<&'a [f32], EncodeError> {
+    pub(crate) fn forward<'a>(
+        &self,
+        texts: &[&[u32]],
+        crew: &Crew,
+        scratch: &'a mut Scratch,
+    ) -> Result<&'a [f32], EncodeError> {
         self.embed(texts, &mut scratch.tokens)?;
-        // It may not be shared by threads, and is made in no time.
-        let gemm = GemmExecutor::new();
-        for layer in &self.layers {
-            layer.forward(&gemm, &self.architecture, texts, scratch)?;
+        let mut layers = self.layers.as_slice();
+        while !layers.is_empty() {
+            let threads = crew.now();
+            let unchanged = || Arc::ptr_eq(threads, crew.now());
+            layers = threads.install(|| self.pass(layers, texts, unchanged, scratch))?;
         }
         Ok(&scratch.tokens)
+    }
+
+    /// One layer after another, as long as `go_on`; those that are left.
+    fn pass<'a>(
+        &self,
+        mut layers: &'a [Layer],
+        texts: &[&[u32]],
+        go_on: impl Fn() -> bool,
+        scratch: &mut Scratch,
+    ) -> Result<&'a [Layer], EncodeError> {
+        // It may not be shared by threads, and is made in no time.
+        let gemm = GemmExecutor::new();
+        while let Some((layer, behind)) = layers.split_first() {
+            layer.forward(&gemm, &self.architecture, texts, scratch)?;
+            layers = behind;
+            if !go_on() {
+                break;
+            }
+        }
+        Ok(layers)
     }
 
     fn embed(&self, texts: &[&[u32]], tokens: &mut Vec<f32>) -> Result<(), EncodeError> {
@@ -134,23 +163,18 @@ impl Layer {
         scratch: &mut Scratch,
     ) -> Result<(), EncodeError> {
         let Scratch { tokens, projected, context, product, wide, attention } = scratch;
+        let hidden = sizes.hidden;
         self.attend.product(gemm, tokens, projected)?;
-        self.attend.add_bias(projected);
+        share_out(projected, 3 * hidden, |_, rows| AddBias { rows, bias: self.attend.bias() }.dispatch());
         context.resize(tokens.len(), 0.0);
-        let (mut start, hidden) = (0, sizes.hidden);
-        for text in texts {
-            let rows = start..start + text.len();
-            let (from, to) = (rows.start * 3 * hidden..rows.end * 3 * hidden, rows.start * hidden..rows.end * hidden);
-            let (projected, context) = (&projected[from], &mut context[to]);
-            Attention { projected, context, hidden, heads: sizes.heads, scratch: attention }.dispatch();
-            start = rows.end;
-        }
+        attention::attend(texts, projected, context, sizes, attention);
         self.merge.product(gemm, context, product)?;
-        NormaliseSum { rows: tokens, sums: Some((product, self.merge.bias())), normal: &self.merged }.dispatch();
+        self.merged.sum(tokens, product, &self.merge);
         self.widen.product(gemm, tokens, wide)?;
-        Activate { rows: wide, bias: self.widen.bias(), activation: sizes.activation }.dispatch();
+        let (bias, activation) = (self.widen.bias(), sizes.activation);
+        share_out(wide, bias.len(), |_, rows| Activate { rows, bias, activation }.dispatch());
         self.narrow.product(gemm, wide, product)?;
-        NormaliseSum { rows: tokens, sums: Some((product, self.narrow.bias())), normal: &self.narrowed }.dispatch();
+        self.narrowed.sum(tokens, product, &self.narrow);
         Ok(())
     }
 }
@@ -160,5 +184,14 @@ impl Normal {
         let scale = weights.tensor(&format!("{name}.weight"), &[width])?;
         let shift = weights.tensor(&format!("{name}.bias"), &[width])?;
         Ok(Self { scale, shift, epsilon })
+    }
+
+    /// `rows = normal(rows + product + bias)`, with the bias of the matrix that the product is of.
+    fn sum(&self, rows: &mut [f32], product: &[f32], matrix: &Linear) {
+        let width = self.scale.len();
+        share_out(rows, width, |first, rows| {
+            let product = &product[first * width..][..rows.len()];
+            NormaliseSum { rows, sums: Some((product, matrix.bias())), normal: self }.dispatch();
+        });
     }
 }

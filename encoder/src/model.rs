@@ -172,8 +172,7 @@ impl Model {
         let width = self.width();
         match &self.network {
             Network::Bert(bert) => {
-                let (threads, scratch) = (worker.threads.clone(), &mut worker.scratch);
-                let mut tokens = threads.install(|| bert.forward(&texts, scratch))?;
+                let mut tokens = bert.forward(&texts, &worker.crew, &mut worker.scratch)?;
                 Ok(texts
                     .iter()
                     .map(|text| {
@@ -185,7 +184,9 @@ impl Model {
             }
             Network::Graph(graph) => {
                 let mut vectors = vec![Vec::new(); texts.len()];
-                graph.forward(&texts, worker.threads.for_graphs(), |text, tokens| vectors[text] = self.pool(tokens))?;
+                graph.forward(&texts, worker.crew.now().for_graphs(), |text, tokens| {
+                    vectors[text] = self.pool(tokens)
+                })?;
                 Ok(vectors)
             }
         }

@@ -4,9 +4,11 @@ mod job;
 mod queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use rayon::prelude::*;
 use tokio::sync::oneshot;
 
 pub use job::{Answer, Embedded, Input, Request};
@@ -20,12 +22,16 @@ use crate::worker::{Threads, Worker};
 use job::Job;
 use queue::{Queue, Text, Work};
 
+/// Threads that share a batch: two of them wait less for each other than they gain, as both look through the same
+/// weights at the same time.
+const WORKER_THREADS: usize = 2;
+
 /// Limits of an [`Encoder`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncoderOptions {
-    /// Threads that tokenise and encode, one worker each. Default: one per core.
-    pub workers: usize,
-    /// Tokens that one worker encodes at a time, though always a whole text. More does not encode faster: see
+    /// Threads that tokenise and encode. Default: one per core.
+    pub threads: usize,
+    /// Tokens that are encoded together, though always a whole text. More does not encode faster: see
     /// docs/adr/0040-encoder.md.
     pub batch_tokens_max: usize,
     /// Texts that may wait.
@@ -36,8 +42,8 @@ pub struct EncoderOptions {
 
 impl Default for EncoderOptions {
     fn default() -> Self {
-        let workers = thread::available_parallelism().map_or(1, usize::from);
-        Self { workers, batch_tokens_max: 256, queue_texts_max: 100_000, queue_bytes_max: 64 << 20 }
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, batch_tokens_max: 256, queue_texts_max: 100_000, queue_bytes_max: 64 << 20 }
     }
 }
 
@@ -52,19 +58,24 @@ struct Shared {
     model: Arc<Model>,
     queue: Mutex<Queue>,
     wake: Condvar,
-    /// As many threads as there are workers, for a text that comes alone: its products are split.
-    all: Arc<Threads>,
+    /// [`Queue::one_works`], as of the last change.
+    one_works: Arc<AtomicBool>,
 }
 
 impl Encoder {
     /// Starts the threads.
     pub fn start(model: Arc<Model>, options: EncoderOptions) -> Result<Self, StartError> {
-        let workers = options.workers.max(1);
-        let queue = Mutex::new(Queue::new(EncoderOptions { workers, ..options }));
-        let shared = Arc::new(Shared { model, queue, wake: Condvar::new(), all: Threads::start(workers)? });
+        let threads = options.threads.max(1);
+        let workers = threads.div_ceil(WORKER_THREADS);
+        let queue = Mutex::new(Queue::new(options, workers));
+        let shared = Arc::new(Shared { model, queue, wake: Condvar::new(), one_works: Arc::default() });
         let mut encoder = Self { shared, threads: Vec::with_capacity(workers) };
+        // For a worker that has all the work there is.
+        let all = if workers > 1 { Some(Threads::start(threads)?) } else { None };
         for number in 0..workers {
-            let (shared, worker) = (encoder.shared.clone(), Worker::new(1)?);
+            let own = WORKER_THREADS.min(threads - number * WORKER_THREADS);
+            let all = all.as_ref().map(|all| (all.clone(), encoder.shared.one_works.clone()));
+            let (shared, worker) = (encoder.shared.clone(), Worker::among(own, all)?);
             let thread = thread::Builder::new().name(format!("encoder-{number}"));
             let thread = thread.spawn(move || shared.serve(worker));
             encoder.threads.push(thread.map_err(|error| StartError { source: Box::new(error) })?);
@@ -89,7 +100,10 @@ impl Encoder {
     pub fn submit(&self, request: Request) -> Result<oneshot::Receiver<Answer>, Overloaded> {
         let (sender, receiver) = oneshot::channel();
         if let Some(job) = Job::new(request, self.shared.model.normalises(), sender) {
-            self.shared.queue().push(job)?;
+            let mut queue = self.shared.queue();
+            queue.push(job)?;
+            self.shared.note(&queue);
+            drop(queue);
             self.shared.wake.notify_one();
         }
         Ok(receiver)
@@ -118,20 +132,24 @@ impl Shared {
     }
 
     fn serve(&self, mut worker: Worker) {
-        // On the worker's own thread, so that no product has to be handed over to it.
-        let own = worker.threads.clone();
+        // On one of the worker's own threads, so that nothing has to be handed over to it.
+        let own = worker.crew.own().clone();
         own.install(|| {
             while let Some(work) = self.next() {
                 match work {
                     Work::Tokenise(texts) => self.tokenise(texts),
-                    Work::Encode(batch, alone) => {
-                        worker.use_threads(if alone { &self.all } else { &own });
+                    Work::Encode(batch, tokens) => {
                         self.encode(batch, &mut worker);
-                        self.queue().encoded();
+                        self.queue().encoded(tokens);
                     }
                 }
             }
         });
+    }
+
+    /// For who is in the midst of a batch.
+    fn note(&self, queue: &Queue) {
+        self.one_works.store(queue.one_works(), Ordering::Relaxed);
     }
 
     /// None once the encoder is dropped.
@@ -142,17 +160,22 @@ impl Shared {
                 return None;
             }
             if let Some(work) = queue.take() {
+                self.note(&queue);
                 if queue.has_work() {
                     self.wake.notify_one();
                 }
                 return Some(work);
             }
+            queue.rests();
+            self.note(&queue);
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.resumes();
         }
     }
 
     fn tokenise(&self, texts: Vec<Text<()>>) {
-        let tokenised = texts.into_iter().map(|Text { job, index, .. }| {
+        // On the worker's threads.
+        let tokenised = texts.into_par_iter().map(|Text { job, index, .. }| {
             let tokens = catch_unwind(AssertUnwindSafe(|| job.tokenise(index, &self.model)));
             let tokens = tokens.unwrap_or_else(|_| Err(EncodeError::because("tokenising panicked").into()));
             let tokens = tokens.map_err(|error| job.fail(error)).ok();

@@ -1,5 +1,6 @@
 //! What a run of a model needs: threads and memory.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::bert::Scratch;
@@ -7,26 +8,47 @@ use crate::error::StartError;
 
 /// Threads and memory of a caller of [`Model::encode`](crate::Model::encode), kept from one call to the next.
 ///
-/// Several workers of one thread encode more than one worker of several threads, where there is more than one
-/// text: threads that share a product wait for the slower one.
 pub struct Worker {
-    pub(crate) threads: Arc<Threads>,
+    pub(crate) crew: Crew,
     pub(crate) scratch: Scratch,
 }
 
 impl Worker {
     /// Starts `threads` threads (at least one).
     pub fn new(threads: usize) -> Result<Self, StartError> {
-        Ok(Self { threads: Threads::start(threads)?, scratch: Scratch::default() })
+        Ok(Self { crew: Crew { own: Threads::start(threads)?, all: None }, scratch: Scratch::default() })
     }
 
-    /// From now on, until others are given.
-    pub(crate) fn use_threads(&mut self, threads: &Arc<Threads>) {
-        self.threads = threads.clone();
+    /// A worker among others, which has the threads of `all` while it is the only one that works.
+    pub(crate) fn among(threads: usize, all: Option<(Arc<Threads>, Arc<AtomicBool>)>) -> Result<Self, StartError> {
+        let mut worker = Self::new(threads)?;
+        worker.crew.all = all;
+        Ok(worker)
     }
 }
 
-/// Threads that share matrix products.
+/// The threads that a worker may use, which changes with what the others do.
+pub(crate) struct Crew {
+    own: Arc<Threads>,
+    /// Those of all workers, and whether only one of these has something to do.
+    all: Option<(Arc<Threads>, Arc<AtomicBool>)>,
+}
+
+impl Crew {
+    pub(crate) fn own(&self) -> &Arc<Threads> {
+        &self.own
+    }
+
+    /// All where the other workers are idle, so that their cores are free.
+    pub(crate) fn now(&self) -> &Arc<Threads> {
+        match &self.all {
+            Some((all, one_works)) if one_works.load(Ordering::Relaxed) => all,
+            _ => &self.own,
+        }
+    }
+}
+
+/// Threads that share the work on a batch.
 pub(crate) struct Threads {
     pool: rayon::ThreadPool,
     /// Graphs want rten's own; most models are none.

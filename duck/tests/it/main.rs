@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int64Type};
-use duck::{Connection, Database, ErrorKind, StatementKind, Stream, TextFunction, Value};
+use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch, StringArray};
+use duck::{Connection, Database, ErrorKind, StatementKind, Stream, TableFunction, TextFunction, Type, Value};
 
 fn connection() -> Connection {
     Database::open_in_memory(&[("threads", "2")]).unwrap().connect().unwrap()
@@ -328,21 +328,69 @@ fn a_function_that_fails_or_panics_fails_the_statement_alone() {
     }
 }
 
-#[test]
-fn rows_are_appended_as_they_are() {
-    let connection = connection();
-    connection.execute_batch("CREATE TEMP TABLE \"t@1\" (id VARCHAR, x FLOAT, j JSON)").unwrap();
-    let mut rows = connection.append("temp", "t@1").unwrap();
-    for (id, x) in [("é\0 long enough to lie outside", 0.1_f32), ("", f32::MIN_POSITIVE)] {
-        rows.text(id).unwrap().float(x).unwrap().text("{\"a\":1}").unwrap().end_row().unwrap();
+/// As many rows as the key says, with the connection that asks; fails at "fail" and panics at "panic".
+#[derive(Default)]
+struct Counted {
+    more: AtomicUsize,
+}
+
+impl TableFunction for Counted {
+    fn columns(&self) -> Vec<(&'static str, Type)> {
+        vec![("name", Type::Varchar), ("x", Type::Float), ("j", Type::Named("JSON".into(), Box::new(Type::Varchar)))]
     }
-    rows.finish().unwrap();
-    let batch = run(&connection, "SELECT id, x, j->>'a' FROM \"t@1\"").next_batch().unwrap().unwrap();
-    assert_eq!(batch.column(0).as_string::<i32>().value(0), "é\0 long enough to lie outside");
-    assert_eq!(batch.column(1).as_primitive::<Float32Type>().values(), &[0.1, f32::MIN_POSITIVE]);
-    assert_eq!(batch.column(2).as_string::<i32>().value(1), "1");
-    assert!(connection.append("temp", "t@2").is_err());
-    let mut short = connection.append("temp", "t@1").unwrap();
-    short.text("alone").unwrap();
-    assert!(short.end_row().is_err());
+
+    fn rows(&self, connection: u64, key: &str) -> Result<RecordBatch, String> {
+        assert_ne!(key, "panic");
+        let rows = key.parse::<usize>().map_err(|error| format!("{error}\0"))? + self.more.load(Ordering::SeqCst);
+        let names = StringArray::from_iter_values((0..rows).map(|row| format!("é\0{}", "long".repeat(row % 9))));
+        let floats = Float32Array::from_iter_values((0..rows).map(|row| row as f32));
+        let json = StringArray::from_iter_values((0..rows).map(|_| format!("{{\"a\":{connection}}}")));
+        let columns: [(_, ArrayRef); 3] = [("name", Arc::new(names)), ("x", Arc::new(floats)), ("j", Arc::new(json))];
+        Ok(RecordBatch::try_from_iter(columns).unwrap())
+    }
+}
+
+fn counts(stream: &mut Stream) -> Vec<i64> {
+    let batch = stream.next_batch().unwrap().unwrap();
+    batch.columns().iter().map(|column| column.as_primitive::<Int64Type>().value(0)).collect()
+}
+
+#[test]
+fn a_table_function_of_ours_has_the_rows_of_its_connection() {
+    let database = Database::open_in_memory(&[("threads", "2")]).unwrap();
+    let counted = Arc::new(Counted::default());
+    database.connect().unwrap().register_table("counted", counted.clone()).unwrap();
+    let (connection, other) = (database.connect().unwrap(), database.connect().unwrap());
+    let sql =
+        "SELECT count(*), sum(x)::BIGINT, count(DISTINCT name), max((j->>'a')::BIGINT) FROM counted('50' || '00')";
+    assert_eq!(counts(&mut run(&connection, sql)), [5000, 12_497_500, 9, connection.id() as i64]);
+    let mut prepared = other.prepare(sql).unwrap();
+    assert_eq!(counts(&mut prepared.execute().unwrap()), [5000, 12_497_500, 9, other.id() as i64]);
+    counted.more.store(1, Ordering::SeqCst);
+    assert_eq!(counts(&mut prepared.execute().unwrap())[0], 5001, "a plan that is run again has the rows of now");
+    let twice = "WITH c AS (FROM counted($1)) SELECT (SELECT count(*) FROM c) + count(*) FROM c LEFT JOIN counted('0') d USING (x)";
+    let mut prepared = connection.prepare(twice).unwrap();
+    for rows in [2, 3000] {
+        prepared.bind(1, &Value::Text(rows.to_string())).unwrap();
+        assert_eq!(counts(&mut prepared.execute().unwrap()), [2 * (rows + 1)]);
+    }
+    let mut stream = run(&connection, "FROM counted('0')");
+    assert_eq!(stream.columns()[2].logical_type.to_string(), "JSON");
+    assert_eq!(stream.next_batch().unwrap().unwrap().column(0).as_string::<i32>().value(0), "é\0");
+}
+
+#[test]
+fn a_table_function_that_fails_or_panics_fails_the_statement_alone() {
+    let connection = connection();
+    connection.register_table("counted", Arc::new(Counted::default())).unwrap();
+    for (argument, expected) in [
+        ("'fail'", "invalid digit"),
+        ("'panic'", "a table function of ours panicked"),
+        ("NULL::VARCHAR", "NULL names no rows"),
+    ] {
+        let error = connection.prepare(&format!("FROM counted({argument})")).and_then(|mut p| p.execute().map(drop));
+        let message = error.unwrap_err().message;
+        assert!(message.contains(expected), "{message}");
+        assert!(run(&connection, "FROM counted('1')").next_batch().unwrap().is_some());
+    }
 }

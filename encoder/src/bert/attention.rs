@@ -1,10 +1,14 @@
 //! softmax(Q Kᵀ / √d) V of one text, one head after another, in a memory that stays in the first cache.
 
+use std::ops::Range;
+
+use rayon::prelude::*;
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, Simd, SimdOp, SimdUnaryOp};
 use rten_vecmath::Exp;
 
 use super::rows::{load, store};
+use crate::architecture::Architecture;
 
 /// Queries that are worked on together: as many chains of additions as the processor keeps busy.
 const QUERIES: usize = 4;
@@ -17,14 +21,47 @@ pub(super) struct Scratch {
     scores: Vec<f32>,
 }
 
-pub(super) struct Attention<'a> {
+/// The context of all tokens of all texts, `T × H`, from their projections, `T × 3 H`. Each of this pool's
+/// threads does its part of the tokens.
+pub(super) fn attend(
+    texts: &[&[u32]],
+    projected: &[f32],
+    context: &mut [f32],
+    sizes: &Architecture,
+    scratches: &mut Vec<Scratch>,
+) {
+    let &Architecture { hidden, heads, .. } = sizes;
+    let threads = rayon::current_num_threads();
+    scratches.resize_with(threads, Scratch::default);
+    let part = (context.len() / hidden).div_ceil(threads).next_multiple_of(QUERIES);
+    let parts = context.par_chunks_mut(part * hidden).zip(scratches).enumerate();
+    parts.for_each(|(number, (mut context, scratch))| {
+        let mut start = 0;
+        for text in texts {
+            let (end, own) = (start + text.len(), number * part..(number + 1) * part);
+            let queries = own.start.max(start)..own.end.min(end);
+            if !queries.is_empty() {
+                let (context_of_text, behind) = context.split_at_mut(queries.len() * hidden);
+                context = behind;
+                let projected = &projected[start * 3 * hidden..end * 3 * hidden];
+                let queries = queries.start - start..queries.end - start;
+                Attention { projected, queries, context: context_of_text, hidden, heads, scratch }.dispatch();
+            }
+            start = end;
+        }
+    });
+}
+
+struct Attention<'a> {
     /// `n × 3 H`: queries, keys and values of each token.
-    pub(super) projected: &'a [f32],
-    /// `n × H`.
-    pub(super) context: &'a mut [f32],
-    pub(super) hidden: usize,
-    pub(super) heads: usize,
-    pub(super) scratch: &'a mut Scratch,
+    projected: &'a [f32],
+    /// The tokens whose context is wanted.
+    queries: Range<usize>,
+    /// A row of `H` for each of them.
+    context: &'a mut [f32],
+    hidden: usize,
+    heads: usize,
+    scratch: &'a mut Scratch,
 }
 
 /// Where a head's parts lie.
@@ -43,21 +80,23 @@ impl SimdOp for Attention<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let Self { projected, context, hidden, heads, scratch: Scratch { keys, scores } } = self;
-        let tokens = context.len() / hidden;
+        let Self { projected, queries, context, hidden, heads, scratch: Scratch { keys, scores } } = self;
+        let tokens = projected.len() / (3 * hidden);
         let (width, padded) = (hidden / heads, tokens.next_multiple_of(isa.f32().len()));
         keys.resize(width * padded, 0.0);
         scores.resize(QUERIES * padded, 0.0);
         for head in 0..heads {
             let head = Head { hidden, first: head * width, width, tokens, padded };
             head.transpose_keys(projected, keys);
-            let mut query = 0;
-            while query + QUERIES <= tokens {
-                head.attend::<I, QUERIES>(isa, query, projected, keys, scores, context);
+            let mut rows = context.chunks_exact_mut(QUERIES * hidden);
+            let mut query = queries.start;
+            for rows in &mut rows {
+                head.attend::<I, QUERIES>(isa, query, projected, keys, scores, rows);
                 query += QUERIES;
             }
-            for query in query..tokens {
-                head.attend::<I, 1>(isa, query, projected, keys, scores, context);
+            for row in rows.into_remainder().chunks_exact_mut(hidden) {
+                head.attend::<I, 1>(isa, query, projected, keys, scores, row);
+                query += 1;
             }
         }
     }
@@ -76,7 +115,7 @@ impl Head {
         }
     }
 
-    /// The context of `N` queries from `first` on.
+    /// The context, `N × H`, of `N` queries from `first` on.
     #[inline(always)]
     fn attend<I: Isa, const N: usize>(
         self,
@@ -115,7 +154,7 @@ impl Head {
                 }
             }
             for (query, (sum, share)) in sums.into_iter().zip(shares).enumerate() {
-                let row = &mut context[(first + query) * self.hidden + self.first..][..self.width];
+                let row = &mut context[query * self.hidden + self.first..][..self.width];
                 store(ops, ops.mul(sum, share), row, at);
             }
         }

@@ -1,10 +1,8 @@
 //! A matrix, packed once for this processor's registers, and a bias.
 
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
-use rten_simd::SimdOp;
 use rten_tensor::Matrix;
 
-use super::rows::AddBias;
 use crate::error::{EncodeError, OpenError};
 use crate::weights::Weights;
 
@@ -39,9 +37,5 @@ impl Linear {
         let input = GemmInputA::Unpacked(Matrix::from_data([rows, self.matrix.rows()], input));
         let options = GemmOptions::default();
         gemm.gemm(output, input, GemmInputB::Packed(&self.matrix), options).map_err(EncodeError::because)
-    }
-
-    pub(super) fn add_bias(&self, output: &mut [f32]) {
-        AddBias { rows: output, bias: &self.bias }.dispatch();
     }
 }

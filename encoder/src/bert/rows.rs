@@ -1,11 +1,18 @@
 //! What is done to rows between the products, each in as few passes over memory as it can be.
 
+use rayon::prelude::*;
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp, SimdUnaryOp};
 use rten_vecmath::{ApproxGelu, Gelu};
 
 use super::Normal;
 use crate::architecture::Activation;
+
+/// Each of this pool's threads does its part of the rows, told the number of the first one.
+pub(super) fn share_out(rows: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let part = (rows.len() / width).div_ceil(rayon::current_num_threads()).max(1);
+    rows.par_chunks_mut(part * width).enumerate().for_each(|(number, rows)| work(number * part, rows));
+}
 
 /// As many values as a register has, or what is left of the slice, filled up with zeros.
 #[inline(always)]

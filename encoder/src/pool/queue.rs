@@ -3,6 +3,7 @@
 //! Requests take turns, a few texts each, so that one text does not wait behind a hundred thousand. Texts are
 //! tokenised a little ahead of the network only: bulk loads do not become a second queue of tokens.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -35,8 +36,8 @@ pub(super) struct Text<T> {
 
 pub(super) enum Work {
     Tokenise(Vec<Text<()>>),
-    /// Texts, and whether every other worker is idle, so that their cores are free too.
-    Encode(Vec<Text<Tokens>>, bool),
+    /// Texts, and how many tokens they have.
+    Encode(Vec<Text<Tokens>>, usize),
 }
 
 /// A request of which some texts are not tokenised.
@@ -47,23 +48,31 @@ struct Waiting {
 
 pub(super) struct Queue {
     options: EncoderOptions,
+    workers: usize,
     waiting: VecDeque<Waiting>,
-    ready: VecDeque<Text<Tokens>>,
+    ready: Vec<Text<Tokens>>,
     ready_tokens: usize,
+    /// Tokens of a batch, as [`Self::plan`] has it; None once there are more texts than it knew of.
+    share: Option<usize>,
     queued: Queued,
-    encoding: usize,
+    /// Tokens of the batches that workers are at.
+    encoding_tokens: usize,
+    idle_workers: usize,
     stopped: bool,
 }
 
 impl Queue {
-    pub(super) fn new(options: EncoderOptions) -> Self {
+    pub(super) fn new(options: EncoderOptions, workers: usize) -> Self {
         Self {
             options,
+            workers,
             waiting: VecDeque::new(),
-            ready: VecDeque::new(),
+            ready: Vec::new(),
             ready_tokens: 0,
+            share: None,
             queued: Queued::default(),
-            encoding: 0,
+            encoding_tokens: 0,
+            idle_workers: 0,
             stopped: false,
         }
     }
@@ -120,8 +129,22 @@ impl Queue {
         !self.ready.is_empty() || (!self.waiting.is_empty() && self.wants_tokens())
     }
 
+    /// A worker found nothing and waits, until it says [`Self::resumes`].
+    pub(super) fn rests(&mut self) {
+        self.idle_workers += 1;
+    }
+
+    pub(super) fn resumes(&mut self) {
+        self.idle_workers -= 1;
+    }
+
+    /// Whether one worker has all the work there is, so that the other cores are free for it.
+    pub(super) fn one_works(&self) -> bool {
+        self.workers > 1 && self.idle_workers + 1 == self.workers && !self.has_work()
+    }
+
     fn wants_tokens(&self) -> bool {
-        self.ready_tokens < self.options.batch_tokens_max * self.options.workers
+        self.ready_tokens < self.options.batch_tokens_max * self.workers
     }
 
     pub(super) fn take(&mut self) -> Option<Work> {
@@ -132,12 +155,9 @@ impl Queue {
             }
         }
         let batch = self.take_ready();
-        if batch.is_empty() {
-            return None;
-        }
-        let alone = self.options.workers > 1 && self.encoding == 0 && !self.has_work();
-        self.encoding += 1;
-        Some(Work::Encode(batch, alone))
+        let tokens = batch.iter().map(|text| text.tokens.ids.len()).sum();
+        self.encoding_tokens += tokens;
+        (!batch.is_empty()).then_some(Work::Encode(batch, tokens))
     }
 
     fn take_waiting(&mut self) -> Vec<Text<()>> {
@@ -169,39 +189,70 @@ impl Queue {
                 None => self.leaves(&job, index),
                 Some(tokens) => {
                     self.ready_tokens += tokens.ids.len();
-                    self.ready.push_back(Text { job, index, tokens });
+                    self.ready.push(Text { job, index, tokens });
+                    self.share = None;
                 }
             }
         }
     }
 
-    /// This worker's share of what is ready: with others idle, not all of it.
+    /// Tokens of a batch such that all workers are done at the same time, after as few batches as the limit allows.
+    fn plan(&self) -> usize {
+        let (workers, batch_tokens_max) = (self.workers, self.options.batch_tokens_max);
+        let tokens = self.ready_tokens + self.encoding_tokens;
+        let batches = tokens.div_ceil(workers * batch_tokens_max).max(1) * workers;
+        tokens.div_ceil(batches)
+    }
+
+    /// A share of what is ready, in its order; of what is left for a last batch each, the longest first, as the
+    /// short ones then fill up what is left of a share.
     fn take_ready(&mut self) -> Vec<Text<Tokens>> {
-        let idle = self.options.workers.saturating_sub(self.encoding).max(1);
-        let share = self.ready_tokens.div_ceil(idle).min(self.options.batch_tokens_max);
-        let (mut batch, mut tokens) = (Vec::new(), 0);
-        while let Some(text) = self.ready.front() {
-            let length = text.tokens.ids.len();
-            // A text belongs to the share that has more than half of it.
-            let fits =
-                batch.is_empty() || (tokens + length / 2 <= share && tokens + length <= self.options.batch_tokens_max);
-            if !fits {
+        self.leave_out_the_gone();
+        let share = *self.share.insert(self.share.unwrap_or_else(|| self.plan()));
+        let lengths: Vec<_> = self.ready.iter().map(|text| text.tokens.ids.len()).collect();
+        let mut order: Vec<_> = (0..lengths.len()).collect();
+        let last = self.ready_tokens <= share * self.workers;
+        if last {
+            order.sort_by_key(|text| Reverse(lengths[*text]));
+        }
+        let (mut taken, mut tokens) = (vec![false; lengths.len()], 0);
+        for text in order {
+            let length = lengths[text];
+            // In its order, a text belongs to the share that has more than half of it.
+            let part = if last { length } else { length / 2 };
+            if tokens == 0 || (tokens + part <= share && tokens + length <= self.options.batch_tokens_max) {
+                taken[text] = true;
+                tokens += length;
+            } else if !last {
                 break;
             }
-            let Some(text) = self.ready.pop_front() else { break };
-            self.ready_tokens -= length;
+        }
+        // Crumbs would cost a batch of their own, which is as long as one of many texts.
+        let left = self.ready_tokens - tokens;
+        if left < share / 2 && tokens + left <= self.options.batch_tokens_max {
+            taken.fill(true);
+            tokens += left;
+        }
+        self.ready_tokens -= tokens;
+        let mut taken = taken.into_iter();
+        let batch: Vec<_> = self.ready.extract_if(.., |_| taken.next().unwrap_or(false)).collect();
+        for text in &batch {
             self.leaves(&text.job, text.index);
-            if !text.job.is_over() {
-                tokens += length;
-                batch.push(text);
-            }
         }
         batch
     }
 
-    /// A worker is done with a batch.
-    pub(super) fn encoded(&mut self) {
-        self.encoding -= 1;
+    fn leave_out_the_gone(&mut self) {
+        let gone: Vec<_> = self.ready.extract_if(.., |text| text.job.is_over()).collect();
+        for text in gone {
+            self.ready_tokens -= text.tokens.ids.len();
+            self.leaves(&text.job, text.index);
+        }
+    }
+
+    /// A worker is done with a batch of so many tokens.
+    pub(super) fn encoded(&mut self, tokens: usize) {
+        self.encoding_tokens -= tokens;
     }
 
     /// Everything that waits is dropped, and with it the senders of its answers.

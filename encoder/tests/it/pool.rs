@@ -28,7 +28,7 @@ fn embed(encoder: &Encoder, request: Request) -> Result<Embedded, EmbedError> {
 #[test]
 fn vectors_come_in_the_order_of_the_texts() {
     let (encoder, texts) =
-        (start(EncoderOptions { workers: 3, batch_tokens_max: 50, ..EncoderOptions::default() }), varied(300));
+        (start(EncoderOptions { threads: 5, batch_tokens_max: 50, ..EncoderOptions::default() }), varied(300));
     let mut worker = Worker::new(1).unwrap();
     let tokens: Vec<_> = texts.iter().map(|text| encoder.model().tokenize(text, Overlong::Cut).unwrap()).collect();
     let expected = encoder.model().encode(&tokens.iter().collect::<Vec<_>>(), &mut worker).unwrap();
@@ -94,7 +94,7 @@ fn requests_beyond_the_queue_are_refused() {
 
 #[test]
 fn dropping_the_encoder_ends_its_threads_and_answers_all() {
-    let encoder = start(EncoderOptions { workers: 2, ..EncoderOptions::default() });
+    let encoder = start(EncoderOptions { threads: 4, ..EncoderOptions::default() });
     let receivers: Vec<_> = (0..20).map(|_| encoder.submit(request(&varied(200))).unwrap()).collect();
     let shared = Arc::downgrade(encoder.model());
     drop(encoder);

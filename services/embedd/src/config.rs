@@ -181,6 +181,13 @@ impl ServiceConfig for Config {
         if self.warm_batch_texts > self.texts_max {
             return Err("warm_batch_texts must not exceed texts_max".into());
         }
+        // Otherwise there would be requests that are told to come again for ever.
+        if self.local_queue_texts_max < self.texts_max {
+            return Err("local_queue_texts_max must be at least texts_max".into());
+        }
+        if self.local_queue_bytes_max < self.body_bytes_max {
+            return Err("local_queue_bytes_max must be at least body_bytes_max".into());
+        }
         if self.most_used_every.is_zero() {
             return Err("most_used_every must not be 0".into());
         }
@@ -206,6 +213,10 @@ mod tests {
         assert_eq!(Config::default().validate(), Ok(()));
         assert_eq!(refused(|config| config.texts_max = 0), "texts_max must not be 0");
         assert!(refused(|config| config.cache_bytes_max = 0).contains("cache_bytes_max"));
+        let narrow = refused(|config| config.local_queue_texts_max = config.texts_max - 1);
+        assert_eq!(narrow, "local_queue_texts_max must be at least texts_max");
+        let narrow = refused(|config| config.local_queue_bytes_max = config.body_bytes_max - 1);
+        assert_eq!(narrow, "local_queue_bytes_max must be at least body_bytes_max");
         let nowhere = refused(|config| _ = config.models.insert("a".into(), ModelConfig::default()));
         assert!(nowhere.contains("all-MiniLM-L6-v2"), "{nowhere}");
         let no_url = refused(|config| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kit::{Code, Problem, ServiceError};
+use kit::{Code, PoolError, Problem, ServiceError};
 
 use crate::provider::ProviderError;
 
@@ -61,6 +61,15 @@ fn too_long(tokens: Option<usize>, max: usize) -> String {
     match tokens {
         Some(tokens) => format!("it has {tokens} tokens{limit}, and truncate is false"),
         None => format!("it has more tokens than the model takes{limit}, and truncate is false"),
+    }
+}
+
+impl From<PoolError> for Error {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Full { what, limit, config_key } => Error::Overloaded { what, limit, config_key },
+            PoolError::Lost => Error::WorkLost,
+        }
     }
 }
 

@@ -15,10 +15,10 @@ mod wire;
 
 use axum::Router;
 use axum::routing::{get, post};
+use kit::Pool;
 use utoipa::OpenApi;
 
 use crate::embedder::Embedder;
-use crate::pool::Pool;
 use crate::warm::Warmer;
 
 pub(crate) use stats::document as stats_document;

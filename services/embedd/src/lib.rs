@@ -25,7 +25,6 @@ mod error;
 mod flights;
 mod http;
 mod models;
-mod pool;
 mod probe;
 mod provider;
 mod rpc;
@@ -39,15 +38,14 @@ pub use config::{Config, ModelConfig, ProviderKind, RedisConfig, RedisValue, War
 pub(crate) use error::Error;
 pub use probe::Probe;
 
-use kit::Health;
 use kit::server::{ServeError, Service};
+use kit::{Health, Pool};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use http::Desk;
-use pool::Pool;
 use warm::Warmer;
 
 /// Serves until `shutdown` is cancelled, then drains. Requests wait until the models that lie here are opened; a
@@ -60,7 +58,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let mut registry = Registry::default();
     let (stopping, tasks) = (shutdown.child_token(), TaskTracker::new());
     let http = config.http.clone();
-    let pool = Pool::new(config.bodies_at_once_max, config.bodies_waiting_max);
+    let pool = Pool::new(config.bodies_at_once_max, config.bodies_waiting_max, "long bodies", "bodies_waiting_max");
     let embedder = start::embedder(config, &health, &mut registry, &tasks, &stopping).await?;
     let queryd = kit::grpc::channel(&embedder.config().queryd_url);
     let queryd = queryd.map_err(|error| ServeError::start("queryd_url", error))?;

@@ -37,7 +37,7 @@ impl Embeddings for Rpc {
             self.embedder().prepare(asked)
         } else {
             let embedder = self.embedder().clone();
-            self.0.pool.run(move || embedder.prepare(asked)).await.map_err(status)?
+            self.0.pool.run(move || embedder.prepare(asked)).await.map_err(|error| status(error.into()))?
         };
         let embedded = self.embedder().finish(prepared.map_err(status)?).await.map_err(status)?;
         let (cached, tokens) = (embedded.cached as u64, embedded.tokens());

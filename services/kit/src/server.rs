@@ -9,6 +9,7 @@ mod edge;
 mod linger;
 mod listen;
 mod metrics;
+mod read_to_end;
 mod routes;
 
 use std::net::SocketAddr;

@@ -3,6 +3,7 @@
 mod adapter;
 mod embed;
 mod explain;
+mod found;
 mod scrub;
 mod session;
 mod setup;

@@ -130,7 +130,7 @@ impl Gate {
         })?;
         Ok(Statement {
             sql: sql.into(),
-            plan_is_reusable: found.is_pure && found.searches.is_empty() && !found.lists_catalog && explain.is_none(),
+            plan_is_reusable: found.is_pure && !found.lists_catalog && explain.is_none(),
             explain,
             reads: found.reads,
             searches: found.searches,

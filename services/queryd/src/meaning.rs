@@ -32,8 +32,8 @@ pub struct Search {
 /// A search and its answer.
 #[derive(Debug, Clone)]
 pub struct Searched {
-    /// The name of the table that the statement's `vector_search(…)` stands for.
-    pub table: String,
+    /// What the statement's `vector_search(…)` finds it by.
+    pub key: String,
     /// The nearest first.
     pub hits: Vec<Hit>,
 }
@@ -63,7 +63,11 @@ impl Search {
         };
         let filter = match value(&call.filter, parameters)? {
             duck::Value::Null => None,
-            duck::Value::Text(json) => Some(json),
+            duck::Value::Text(json) => {
+                let read = serde_json::from_str::<serde::de::IgnoredAny>(&json);
+                read.map_err(|error| Error::Invalid(format!("vector_search: filter is no JSON: {error}")))?;
+                Some(json)
+            }
             _ => return Err(Error::Invalid("vector_search: filter is a JSON object in a text".into())),
         };
         Ok(Search {
@@ -75,11 +79,11 @@ impl Search {
     }
 
     /// As the macro `vector_search` makes it of the same arguments: see [`crate::duckdb`].
-    fn table(&self) -> String {
+    fn key(&self) -> String {
         let hash = |text: &str| hex::encode(Sha256::digest(text));
         let filter = self.filter.as_deref().unwrap_or_default();
         let parts = [hash(&self.index), hash(&self.text), self.k.to_string(), hash(filter)];
-        format!("vector_search@{}", hash(&parts.concat()))
+        hash(&parts.concat())
     }
 }
 
@@ -156,7 +160,7 @@ impl Meaning {
             distance: result.distance,
             metadata: result.metadata_json.unwrap_or_else(|| "{}".to_owned()),
         });
-        Ok(Searched { table: search.table(), hits: hits.collect() })
+        Ok(Searched { key: search.key(), hits: hits.collect() })
     }
 
     /// A vector for each text.
@@ -260,13 +264,13 @@ mod tests {
     fn arguments_are_taken_from_where_they_stand() {
         let parameters = Parameters {
             positional: vec![duck::Value::Text("welder".into()), duck::Value::Int(3)],
-            named: vec![("q".into(), duck::Value::Text("cook".into()))],
+            named: vec![("q".into(), duck::Value::Text("cook".into())), ("f".into(), duck::Value::Text("{}".into()))],
         };
         let parameter = |name: &str| Argument::Parameter(name.into());
         let search = Search::of(&call(parameter("1"), parameter("2"), Argument::Null), &parameters).unwrap();
         assert_eq!((search.text.as_str(), search.k, &search.filter), ("welder", 3, &None));
-        let search = Search::of(&call(parameter("Q"), Argument::Int(1), parameter("1")), &parameters).unwrap();
-        assert_eq!((search.text.as_str(), search.filter.as_deref()), ("cook", Some("welder")));
+        let search = Search::of(&call(parameter("Q"), Argument::Int(1), parameter("f")), &parameters).unwrap();
+        assert_eq!((search.text.as_str(), search.filter.as_deref()), ("cook", Some("{}")));
         for (bad, why) in [
             (call(parameter("3"), Argument::Int(1), Argument::Null), "$3"),
             (call(parameter("2"), Argument::Int(1), Argument::Null), "a text"),
@@ -280,19 +284,19 @@ mod tests {
     }
 
     #[test]
-    fn different_searches_have_different_tables() {
+    fn different_searches_have_different_keys() {
         let search = |index: &str, text: &str, k, filter: Option<&str>| {
-            Search { index: index.into(), text: text.into(), k, filter: filter.map(str::to_owned) }.table()
+            Search { index: index.into(), text: text.into(), k, filter: filter.map(str::to_owned) }.key()
         };
-        let tables = [
+        let keys = [
             search("a", "b", 1, None),
             search("ab", "", 1, None),
             search("a", "b", 11, None),
             search("a", "b1", 1, None),
             search("a", "b", 1, Some("{}")),
         ];
-        for (at, table) in tables.iter().enumerate() {
-            assert!(!tables[at + 1..].contains(table), "{at}");
+        for (at, key) in keys.iter().enumerate() {
+            assert!(!keys[at + 1..].contains(key), "{at}");
         }
     }
 }

@@ -58,9 +58,9 @@ pub struct Config {
     pub items_per_batch_max: usize,
     /// One body of an add; more is 413.
     pub batch_bytes_max: usize,
-    /// One item's metadata as JSON; more is 413.
+    /// One item's metadata as JSON; more is 400.
     pub metadata_bytes_max: usize,
-    /// One text to be embedded; more are 400.
+    /// One text to be embedded, and what an index's `source` makes texts of; more is 400.
     pub text_bytes_max: usize,
     /// Results of one search, per vector; more are 400.
     pub k_max: usize,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ann::EngineError;
-use kit::{Code, Problem, ServiceError};
+use kit::{Code, PoolError, Problem, ServiceError};
 
 use crate::filter::FilterError;
 use crate::log::LogError;
@@ -144,6 +144,15 @@ impl ServiceError for Error {
                 Code::Unavailable | Code::Overloaded => Some(RETRY_AFTER),
                 _ => None,
             },
+        }
+    }
+}
+
+impl From<PoolError> for Error {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Full { what, limit, config_key } => Error::Overloaded { what, limit, config_key },
+            PoolError::Lost => Error::WorkLost,
         }
     }
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kit::Pool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,7 +23,6 @@ use crate::config::Config;
 use crate::follow::{Following, Progress};
 use crate::mark::Mark;
 use crate::metrics::Metrics;
-use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::store::{IndexStore, StoreStats};
 use commit::{Queue, Writer};

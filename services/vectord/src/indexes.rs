@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use kit::grpc::PeerChannel;
-use kit::{Caller, Health};
+use kit::{Caller, Health, Pool};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,7 +29,6 @@ use crate::imports::Imports;
 use crate::index::{Index, IndexInfo, Shared, remove_folder};
 use crate::metrics::Metrics;
 use crate::name::IndexName;
-use crate::pool::Pool;
 use crate::settings::{NewIndex, Settings, SettingsMax};
 use storage::Storage;
 

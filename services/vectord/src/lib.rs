@@ -37,7 +37,6 @@ mod memory;
 mod metrics;
 mod model;
 mod name;
-mod pool;
 mod queryd;
 mod rpc;
 mod settings;

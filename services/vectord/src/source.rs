@@ -1,5 +1,6 @@
 //! The dataset that an index follows.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use kit::{Caller, Role};
@@ -22,7 +23,7 @@ pub(crate) struct Source {
 
 impl Source {
     /// # Errors
-    /// A text that is no template.
+    /// A text that is no template; a column twice among the metadata's.
     pub(crate) fn parse(
         caller: &Caller,
         dataset: String,
@@ -31,12 +32,26 @@ impl Source {
         metadata_columns: Vec<String>,
     ) -> Result<Self, Error> {
         let (text, tenant) = (Template::parse(text)?, caller.tenant.clone());
+        let mut seen = HashSet::new();
+        if let Some(twice) = metadata_columns.iter().find(|column| !seen.insert(*column)) {
+            return Err(Error::Invalid(format!("source.metadata_columns: {twice:?} is there twice")));
+        }
         Ok(Source { dataset, id_column, text, metadata_columns, tenant })
     }
 
     /// Who reads the dataset: one of the tenant that made the index, with no right but that.
     pub(crate) fn reader(&self) -> Caller {
         Caller { tenant: self.tenant.clone(), role: Role::Reader, grants: [self.dataset.clone()].into() }
+    }
+
+    /// # Errors
+    /// A text that is longer than what may be made of it.
+    pub(crate) fn check_text(&self, bytes_max: usize) -> Result<(), Error> {
+        let bytes = self.text.as_str().len();
+        if bytes > bytes_max {
+            return Err(Error::Invalid(format!("source.text: {bytes} bytes exceed {bytes_max} (text_bytes_max)")));
+        }
+        Ok(())
     }
 
     /// # Errors

@@ -10,7 +10,8 @@ fn job(texts: usize) -> (Arc<Job>, oneshot::Receiver<Answer>) {
 }
 
 fn queue(workers: usize, batch_tokens_max: usize) -> Queue {
-    Queue::new(EncoderOptions { workers, batch_tokens_max, queue_texts_max: 100, queue_bytes_max: 1000 })
+    let limits = EncoderOptions { threads: 1, batch_tokens_max, queue_texts_max: 100, queue_bytes_max: 1000 };
+    Queue::new(limits, workers)
 }
 
 /// Tokenises all that waits, each text `length` tokens long.
@@ -22,10 +23,41 @@ fn tokenise(queue: &mut Queue, length: usize) {
     }
 }
 
+/// Takes a batch: how many texts it has.
 fn encode(queue: &mut Queue) -> usize {
     match queue.take() {
         Some(Work::Encode(batch, _)) => batch.len(),
         _ => 0,
+    }
+}
+
+/// Texts of these many tokens, tokenised.
+fn ready(queue: &mut Queue, lengths: &[usize]) -> oneshot::Receiver<Answer> {
+    let (job, receiver) = job(lengths.len());
+    let text = |(index, length)| {
+        let tokens = Tokens { ids: vec![1; length], truncated: None };
+        Text { job: job.clone(), index, tokens: Some(tokens) }
+    };
+    queue.queued.texts += lengths.len();
+    queue.queued.bytes += lengths.len() * 4;
+    queue.tokenised(lengths.iter().copied().enumerate().map(text).collect());
+    receiver
+}
+
+/// Takes batches until nothing is left, by workers that are all done at once: how many tokens each has.
+fn rounds(queue: &mut Queue) -> Vec<Vec<usize>> {
+    let (mut rounds, workers) = (Vec::new(), queue.workers);
+    loop {
+        let batches = std::iter::from_fn(|| match queue.take() {
+            Some(Work::Encode(_, tokens)) => Some(tokens),
+            _ => None,
+        });
+        let round: Vec<_> = batches.take(workers).collect();
+        round.iter().for_each(|tokens| queue.encoded(*tokens));
+        if round.is_empty() {
+            return rounds;
+        }
+        rounds.push(round);
     }
 }
 
@@ -51,7 +83,7 @@ fn batches_are_bounded_by_tokens() {
     tokenise(&mut queue, 99);
     let batches: Vec<_> = std::iter::repeat_with(|| {
         let texts = encode(&mut queue);
-        queue.encoding = 0;
+        queue.encoding_tokens = 0;
         texts
     })
     .take(5)
@@ -109,15 +141,44 @@ fn who_left_makes_room() {
 }
 
 #[test]
-fn text_alone_gets_all_cores() {
+fn workers_are_done_at_the_same_time() {
+    let mut queue = queue(2, 256);
+    let _receiver = ready(&mut queue, &[40, 5, 31, 9, 22, 38, 17, 26]);
+    assert_eq!(rounds(&mut queue), [[92, 96]]);
+    // Two batches each, none of which is small.
+    let _receiver = ready(&mut queue, &[22; 32]);
+    assert_eq!(rounds(&mut queue), [[176, 176], [176, 176]]);
+}
+
+#[test]
+fn no_batch_is_made_of_crumbs() {
+    let mut queue = queue(2, 256);
+    let _receiver = ready(&mut queue, &[40, 6, 40]);
+    assert_eq!(rounds(&mut queue), [[40, 46]]);
+}
+
+#[test]
+fn one_that_waits_is_not_overtaken_by_the_longer_ones_behind_it() {
+    let mut queue = queue(1, 100);
+    let _receiver = ready(&mut queue, &[5]);
+    let _receiver2 = ready(&mut queue, &[40; 20]);
+    let Some(Work::Encode(batch, _)) = queue.take() else { panic!("nothing to encode") };
+    assert!(batch.iter().any(|text| text.tokens.ids.len() == 5));
+}
+
+#[test]
+fn one_works_where_all_others_rest_and_nothing_waits() {
     let mut queue = queue(2, 512);
-    let ((one, _receiver), (two, _receiver2)) = (job(1), job(2));
-    queue.push(one).unwrap();
-    tokenise(&mut queue, 10);
-    assert!(matches!(queue.take(), Some(Work::Encode(_, true))));
-    queue.encoded();
-    queue.push(two).unwrap();
-    tokenise(&mut queue, 10);
-    assert!(matches!(queue.take(), Some(Work::Encode(_, false))));
-    assert!(matches!(queue.take(), Some(Work::Encode(_, false))));
+    assert!(!queue.one_works(), "the other worker does not rest");
+    queue.rests();
+    assert!(queue.one_works());
+    let _receiver = ready(&mut queue, &[10, 10]);
+    assert!(!queue.one_works(), "there is something for the other one");
+    assert_eq!(encode(&mut queue), 1);
+    assert!(!queue.one_works(), "there is still something");
+    queue.resumes();
+    assert_eq!(encode(&mut queue), 1);
+    assert!(!queue.one_works(), "both are at it");
+    queue.rests();
+    assert!(queue.one_works());
 }

@@ -1,8 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::future::join_all;
+use proto::internal::v1::{ResolveRequest, Wanted};
 use reqwest::StatusCode;
 use serde_json::json;
+use testbed::Relay;
+use tokio::time::timeout;
 
 use crate::platform::{Platform, people};
 
@@ -56,7 +60,7 @@ async fn one_of_many_creates_wins() {
 async fn readers_see_whole_versions_only() {
     let platform = Platform::start().await;
     let writer = platform.catalogd().await;
-    let reader = platform.catalogd_with(|config| config.refresh_every = std::time::Duration::from_millis(1)).await;
+    let reader = platform.catalogd_with(|config| config.refresh_every = Duration::from_millis(1)).await;
     platform.upload("a.parquet", people(2)).await;
     writer.register("workers", &["a.parquet"]).await;
     let writing = async {
@@ -83,9 +87,7 @@ async fn readers_see_whole_versions_only() {
         }
     };
     let both = async { tokio::join!(writing, reading) };
-    tokio::time::timeout(std::time::Duration::from_secs(60), both)
-        .await
-        .expect("the other replica's last version is seen");
+    timeout(Duration::from_secs(60), both).await.expect("the other replica's last version is seen");
 }
 
 /// A statement sent to the other replica right after a write sees it.
@@ -94,7 +96,7 @@ async fn writes_are_read_through_the_other_replica() {
     let platform = Platform::start().await;
     let never = |config: &mut catalogd::Config| {
         config.shared = true;
-        config.refresh_every = std::time::Duration::from_secs(3_600);
+        config.refresh_every = Duration::from_secs(3_600);
     };
     let left = platform.catalogd_with(never).await;
     let right = platform.catalogd_with(never).await;
@@ -102,7 +104,7 @@ async fn writes_are_read_through_the_other_replica() {
     left.register("workers", &["a.parquet"]).await;
     assert_eq!(right.dataset("workers").await["version"], 1, "a name that was not known");
     left.register("workers", &["a.parquet"]).await;
-    let wanted = proto::internal::v1::Wanted { name: "workers".into(), version: 0, known_version: 1 };
+    let wanted = Wanted { name: "workers".into(), version: 0, known_version: 1 };
     let request = proto::internal::v1::ResolveRequest { wanted: vec![wanted], ..Default::default() };
     let resolved = right.internal().resolve(request).await.unwrap().into_inner();
     let Some(proto::internal::v1::resolved::Outcome::Manifest(manifest)) = &resolved.resolved[0].outcome else {
@@ -112,4 +114,42 @@ async fn writes_are_read_through_the_other_replica() {
     right.register("workers", &["a.parquet"]).await;
     assert_eq!(left.delete("v1/catalog/datasets/workers").await.status(), StatusCode::NO_CONTENT);
     assert_eq!(right.get("v1/catalog/datasets/workers").await.status(), StatusCode::NOT_FOUND);
+}
+
+/// Nothing is read from storage or written to it while a lock is held that others want.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_storage_does_not_answer_who_asks_is_answered() {
+    let platform = Platform::start().await;
+    let way = Relay::to(&platform.storaged.url());
+    let catalogd = platform.catalogd_with(|config| config.storaged_url = way.url()).await;
+    for key in ["a.parquet", "b.parquet"] {
+        platform.upload(key, people(3)).await;
+    }
+    for name in ["crew", "jobs", "old"] {
+        catalogd.register(name, &["a.parquet"]).await;
+    }
+    way.stall();
+    let register = catalogd.register("crew", &["b.parquet"]);
+    let delete = catalogd.delete("v1/catalog/datasets/old");
+    let older = catalogd.json("v1/catalog/datasets/jobs/versions");
+    let answers = async {
+        // Time for those to be where they wait for storage.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        for name in ["crew", "jobs", "old"] {
+            assert_eq!(catalogd.dataset(name).await["version"], 1, "{name}");
+        }
+        let (_, listed) = catalogd.json("v1/catalog/datasets").await;
+        assert_eq!(listed["datasets"].as_array().unwrap().len(), 3);
+        let wanted = ["crew", "jobs"].map(|name| Wanted { name: name.into(), ..Wanted::default() });
+        let asked = ResolveRequest { wanted: wanted.into(), ..ResolveRequest::default() };
+        assert_eq!(catalogd.internal().resolve(asked).await.unwrap().into_inner().resolved.len(), 2);
+        assert_eq!(catalogd.get("health/liveness").await.status(), StatusCode::OK);
+    };
+    let answered = async {
+        timeout(Duration::from_secs(3), answers).await.expect("answers wait for storage");
+        way.lead_to(&platform.storaged.url());
+    };
+    let (registered, deleted, _, ()) = tokio::join!(register, delete, older, answered);
+    assert_eq!((&registered["version"], deleted.status()), (&json!(2), StatusCode::NO_CONTENT));
+    assert_eq!(catalogd.dataset("crew").await["version"], 2);
 }

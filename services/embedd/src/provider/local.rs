@@ -39,7 +39,7 @@ impl Local {
         let opened = Arc::new(encoder::Model::open(folder, &options)?);
         let defaults = EncoderOptions::default();
         let options = EncoderOptions {
-            workers: if config.local_threads == 0 { defaults.workers } else { config.local_threads },
+            threads: if config.local_threads == 0 { defaults.threads } else { config.local_threads },
             batch_tokens_max: config.local_batch_tokens_max,
             queue_texts_max: config.local_queue_texts_max,
             queue_bytes_max: config.local_queue_bytes_max,

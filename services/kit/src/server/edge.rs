@@ -10,14 +10,15 @@ use axum::body::Body;
 use axum::extract::MatchedPath;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::header::{CONTENT_TYPE, HOST, ORIGIN};
-use http::{HeaderMap, HeaderValue, Request, Uri};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
 use tower::Service;
 use tower_http::timeout::TimeoutBody;
 
 use super::metrics::{HttpMetrics, RouteMetrics};
+use super::read_to_end::{Ended, Watched};
 use super::{Handler, HttpConfig};
 use crate::context::{Context, REQUEST_ID};
 use crate::{Caller, Code, Health, Problem};
@@ -91,12 +92,21 @@ impl RouterHandler {
         RouterHandler { router, edge }
     }
 
-    fn admitted(&self, request: Request<Incoming>) -> Result<impl Future<Output = Response> + use<>, Problem> {
+    /// `ended` is set once the request has been read.
+    fn admitted(
+        &self,
+        request: Request<Incoming>,
+        ended: &Ended,
+    ) -> Result<impl Future<Output = Response> + use<>, Problem> {
         let edge = &self.edge.0;
         self.edge.admit(request.uri(), request.headers())?;
         let idle = edge.http.body_idle_timeout;
         let mut request = request.map(|body| {
-            if http_body::Body::is_end_stream(&body) { Body::empty() } else { Body::new(TimeoutBody::new(idle, body)) }
+            if http_body::Body::is_end_stream(&body) {
+                Body::empty()
+            } else {
+                Body::new(Watched::new(TimeoutBody::new(idle, body), ended.clone()))
+            }
         });
         request.extensions_mut().insert(MessageBytesMax(edge.http.message_bytes_max));
         let caller = Caller::stated(request.headers())?.unwrap_or_else(|| edge.local.clone());
@@ -116,21 +126,22 @@ impl Handler for RouterHandler {
         let request_id = context.request_id.clone();
         let trace_id = context.trace_id().map(str::to_owned);
         let method = request.method().clone();
+        let (ended, keeps_open) = (Ended::default(), may_leave_open(&request));
         let unrouted = self.edge.route("none");
         let timed = unrouted.begin();
         let answered = context.scope(async move {
-            let answer = match self.admitted(request) {
+            let answer = match self.admitted(request, &ended) {
                 Ok(answer) => answer,
-                Err(refused) => return (own(refused), self.edge),
+                Err(refused) => return (own(refused), self.edge, ended),
             };
             let response = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_panic| {
                 // The panic hook has printed what and where.
                 own(Problem::new(Code::Internal, Code::Internal.title()))
             });
-            (response, self.edge)
+            (response, self.edge, ended)
         });
         async move {
-            let (mut response, edge) = answered.await;
+            let (mut response, edge, ended) = answered.await;
             let status = response.status();
             let pattern = response.extensions_mut().remove::<MatchedPath>();
             let route = pattern.as_ref().map_or("none", MatchedPath::as_str);
@@ -139,9 +150,17 @@ impl Handler for RouterHandler {
             if let Ok(id) = HeaderValue::from_str(&request_id) {
                 response.headers_mut().insert(REQUEST_ID, id);
             }
+            if !keeps_open && !ended.has() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             response
         }
     }
+}
+
+/// Whether a connection stays open though its request is not read: HTTP/2 has streams, and no body is read already.
+fn may_leave_open(request: &Request<Incoming>) -> bool {
+    request.version() >= Version::HTTP_2 || http_body::Body::is_end_stream(request.body())
 }
 
 /// Whether a request is a gRPC call: its client understands a refusal only as a status in trailers.

@@ -97,3 +97,16 @@ async fn a_message_may_be_as_long_as_configured_and_no_longer() {
         assert_eq!(to_end(&mut connect(server.address(), &request).await).await.status, status, "{bytes} bytes");
     }
 }
+
+#[tokio::test]
+async fn who_is_answered_unread_is_told_that_the_connection_closes() {
+    let (server, _) = start(|_| {}).await;
+    let post =
+        |route: &str| format!("POST {route} HTTP/1.1\r\nhost: {}\r\ncontent-length: 3\r\n\r\nabc", server.address());
+    let mut stream = connect(server.address(), &post("/reads")).await;
+    let read = one(&mut stream).await;
+    assert_eq!((read.status, read.header("connection")), (200, None));
+    stream.write_all(post("/id").as_bytes()).await.unwrap();
+    let unread = to_end(&mut stream).await;
+    assert_eq!((unread.status, unread.header("connection")), (405, Some("close")));
+}

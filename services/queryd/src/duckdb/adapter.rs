@@ -9,6 +9,7 @@ use kit::{Caller, Role};
 
 use super::embed::{Allowed, Embed};
 use super::explain;
+use super::found::{Found, Shown};
 use super::scrub::{statement_error, stopped};
 use super::session::Session;
 use super::setup::{self, S3, Settings};
@@ -26,6 +27,7 @@ struct Shared {
     database: Database,
     root: String,
     embed: Embed,
+    found: Found,
     idle: Mutex<Vec<Session>>,
     idle_max: usize,
 }
@@ -39,9 +41,12 @@ impl DuckDb {
     pub fn open(settings: &Settings, idle_max: usize, embedder: Arc<dyn Embedder>) -> Result<Self, duck::Error> {
         let database = setup::open(settings)?;
         let embed = Embed::new(embedder);
-        database.connect()?.register("embed", 2, Arc::new(embed.clone()))?;
+        let found = Found::default();
+        let connection = database.connect()?;
+        connection.register("embed", 2, Arc::new(embed.clone()))?;
+        found.register(&connection)?;
         let root = settings.root.clone();
-        Ok(DuckDb(Arc::new(Shared { database, root, embed, idle: Mutex::default(), idle_max })))
+        Ok(DuckDb(Arc::new(Shared { database, root, embed, found, idle: Mutex::default(), idle_max })))
     }
 
     /// From now on S3 is reached like this.
@@ -62,8 +67,10 @@ impl SqlEngine for DuckDb {
             let Run { caller, deadline, stop, .. } = &run;
             self.0.embed.allow(session.id(), caller, *deadline, stop)
         });
-        match start(&mut session, &run) {
-            Ok((prepared, stream)) => {
+        let searches = !run.searched.is_empty();
+        let shown = searches.then(|| self.0.found.show(session.id(), run.searched)).transpose();
+        match shown.and_then(|shown| Ok((start(&mut session, &run)?, shown))) {
+            Ok(((prepared, stream), shown)) => {
                 let (keep, explain) = (run.statement.plan_is_reusable, run.statement.explain);
                 let key = run.statement.sql.clone();
                 let lease = Lease {
@@ -72,6 +79,7 @@ impl SqlEngine for DuckDb {
                     keep: keep.then_some(key),
                     prepared: Some(prepared),
                     allowed,
+                    shown,
                     stop: run.stop.clone(),
                 };
                 Ok(DuckRows::boxed(stream, lease, explain, run.statement))
@@ -90,7 +98,6 @@ impl SqlEngine for DuckDb {
 /// Binds, prepares, fills in parameters, runs to the first rows.
 fn start(session: &mut Session, run: &Run<'_>) -> Result<(Prepared, Stream), duck::Error> {
     session.bind(run.snapshot)?;
-    session.bind_searches(run.searched)?;
     let statement = run.statement;
     let mut prepared = match statement.explain {
         None => session.prepare(&statement.sql)?,
@@ -154,8 +161,8 @@ impl Shared {
         }
     }
 
-    fn park(&self, mut session: Session) {
-        if session.is_full() || !session.forget_searches() {
+    fn park(&self, session: Session) {
+        if session.is_full() {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,6 +192,8 @@ struct Lease {
     keep: Option<Arc<str>>,
     /// Where the statement embeds.
     allowed: Option<Allowed>,
+    /// Where it searches.
+    shown: Option<Shown>,
     stop: Stop,
 }
 
@@ -225,7 +234,7 @@ fn run_to_the_end(prepared: &mut Prepared) -> Result<(), duck::Error> {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.stop.disarm();
-        self.allowed = None;
+        (self.allowed, self.shown) = (None, None);
         let Some(mut session) = self.session.take() else { return };
         if let (Some(prepared), Some(key)) = (self.prepared.take(), self.keep.take()) {
             session.keep(key, prepared);

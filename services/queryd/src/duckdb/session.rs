@@ -7,7 +7,6 @@ use duck::{Connection, Error, ErrorKind, Interrupter, Prepared, StatementKind, q
 
 use crate::catalog::Dataset;
 use crate::engine::{Relation, Snapshot};
-use crate::meaning::Searched;
 
 /// Statements kept prepared on one connection.
 const PREPARED_MAX: usize = 64;
@@ -28,8 +27,6 @@ pub(super) struct Session {
     // Before the connection: they belong to it.
     prepared: HashMap<Arc<str>, Prepared>,
     views: HashMap<String, Bound>,
-    /// Tables with answers to searches, of the running statement alone.
-    tables: Vec<String>,
     /// Whose eyes the views are for.
     scope: Arc<str>,
     connection: Connection,
@@ -37,7 +34,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(connection: Connection, scope: Arc<str>) -> Self {
-        Session { prepared: HashMap::new(), views: HashMap::new(), tables: Vec::new(), scope, connection }
+        Session { prepared: HashMap::new(), views: HashMap::new(), scope, connection }
     }
 
     pub(super) fn scope(&self) -> &str {
@@ -94,29 +91,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    /// Puts the answers to the statement's searches where `vector_search` finds them.
-    pub(super) fn bind_searches(&mut self, searched: &[Searched]) -> Result<(), Error> {
-        for Searched { table, hits } in searched {
-            let name = quote_identifier(table);
-            let create = format!("CREATE TEMP TABLE {name} (id VARCHAR, score FLOAT, distance FLOAT, metadata JSON)");
-            self.connection.execute_batch(&create)?;
-            self.tables.push(table.clone());
-            let mut rows = self.connection.append("temp", table)?;
-            for hit in hits {
-                rows.text(&hit.id)?.float(hit.score)?.float(hit.distance)?.text(&hit.metadata)?.end_row()?;
-            }
-            rows.finish()?;
-        }
-        Ok(())
-    }
-
-    /// Takes the answers away again; false where that failed, and the connection must not be used any more.
-    pub(super) fn forget_searches(&mut self) -> bool {
-        let tables = std::mem::take(&mut self.tables);
-        let drop = |table: &String| format!("DROP TABLE temp.main.{}", quote_identifier(table));
-        tables.iter().all(|table| self.connection.execute_batch(&drop(table)).is_ok())
     }
 
     fn drop_others(&mut self, snapshot: &Snapshot) -> Result<(), Error> {

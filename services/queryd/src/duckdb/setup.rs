@@ -7,9 +7,6 @@ use duck::{Connection, Database, Error, ErrorKind, quote_literal};
 use kit::Secret;
 
 const S3_SCHEME: &str = "s3://";
-/// The table that holds the answer to a search with these arguments: see `Search::table`.
-const VECTOR_SEARCH: &str = "CREATE MACRO vector_search(i, t, k := 10, filter := NULL) AS TABLE \
-    SELECT * FROM query_table('vector_search@' || sha256(sha256(i) || sha256(t) || k || sha256(coalesce(filter, ''))))";
 
 /// What the engine is opened with.
 #[derive(Debug, Clone)]
@@ -84,7 +81,6 @@ pub(super) fn open(settings: &Settings) -> Result<Database, Error> {
         reach_s3(&connection, settings)?;
     }
     connection.execute_batch("CREATE MACRO dataset_at(n, v) AS TABLE SELECT * FROM query_table(n || '@' || v)")?;
-    connection.execute_batch(VECTOR_SEARCH)?;
     let root = quote_literal(&settings.root);
     connection.execute_batch(&format!("SET allowed_directories = [{root}]"))?;
     connection.execute_batch("SET enable_external_access = false")?;

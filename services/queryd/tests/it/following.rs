@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use kit::testing::TestServer;
 use serde_json::json;
+use testbed::Relay;
 
 use crate::platform::{JOBS, Platform, WORKERS, until};
-use crate::relay::Relay;
 
 /// Longer than any test.
 const NEVER: Duration = Duration::from_secs(3_600);

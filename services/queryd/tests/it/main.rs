@@ -14,7 +14,6 @@ mod openapi;
 mod platform;
 mod poison;
 mod reading;
-mod relay;
 mod rpc;
 mod s3;
 mod s3_keys;

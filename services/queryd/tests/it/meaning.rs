@@ -160,7 +160,7 @@ async fn a_search_that_cannot_be_made_says_which_and_why() {
         ("vector_search('nosuch', 'x')", "vector_search over \"nosuch\""),
         ("vector_search('bare', 'x')", "vector_search over \"bare\""),
         ("vector_search('crew', 'x', filter := '{\"state\": {\"$near\": 1}}')", "$near"),
-        ("vector_search('crew', 'x', filter := 'no json')", "vector_search over \"crew\""),
+        ("vector_search('crew', 'x', filter := 'no json')", "vector_search: filter is no JSON: expected ident at"),
         ("vector_search('crew', 'x', k := 0)", "k is a number from 1"),
         ("vector_search('crew', 'x', k := 1000000)", "vector_search over \"crew\""),
         ("vector_search('crew')", "vector_search takes"),

@@ -9,9 +9,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
+use testbed::Relay;
 
 use crate::platform::{JOBS, Platform, WORKERS, until};
-use crate::relay::Relay;
 
 const HEADER_KEY: &str = "lakehouse.manifest";
 

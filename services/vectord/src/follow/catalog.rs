@@ -50,6 +50,7 @@ impl Indexes {
     /// # Errors
     /// No such dataset or column; a catalogd that is not there.
     pub(crate) async fn check_source(&self, caller: &Caller, source: &Source) -> Result<(), Error> {
+        source.check_text(self.config().text_bytes_max)?;
         match self.versions(caller, &source.dataset, &[0]).await?.pop() {
             Some(Ok(columns)) => source.check_columns(&columns),
             Some(Err(why)) => Err(Error::NoDataset(why)),

@@ -43,7 +43,7 @@ impl Index {
         while !self.shared.stopping.is_cancelled() && !self.removed.is_cancelled() {
             let index = self.clone();
             let left = self.shared.maintenance.run(move || index.store.index_some()).await;
-            match left.and_then(|left| left) {
+            match left.map_err(Error::from).and_then(|left| left) {
                 Ok(0) => break,
                 Ok(left) => most = most.max(left),
                 Err(error) => {

@@ -181,7 +181,7 @@ impl Indexes {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let done = timeout_at(deadline.at.into(), self.0.shared.searches.run(work)).await;
-        done.map_err(|_| Error::Timeout(deadline.limit))?
+        Ok(done.map_err(|_| Error::Timeout(deadline.limit))??)
     }
 
     /// # Errors

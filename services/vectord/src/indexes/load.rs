@@ -69,7 +69,7 @@ impl Indexes {
             let imports = kept_imports(&folder, settings.name.as_str());
             Ok((Index::open(settings, folder, shared)?, imports))
         });
-        match opened.await.and_then(|opened| opened) {
+        match opened.await.map_err(Error::from).and_then(|opened| opened) {
             Ok((index, imports)) => {
                 self.0.health.remove(&component(&name));
                 index.maintain();

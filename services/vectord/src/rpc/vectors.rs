@@ -45,7 +45,8 @@ impl Vectors for Rpc {
     async fn add(&self, request: Request<wire::AddRequest>) -> Answer<wire::AddResponse> {
         let caller = Caller::of(&request);
         let wire::AddRequest { index, items } = request.into_inner();
-        let items = self.0.batches().run(move || convert::items(items)).await.map_err(status)?.map_err(status)?;
+        let items = self.0.batches().run(move || convert::items(items)).await;
+        let items = items.map_err(|error| status(error.into()))?.map_err(status)?;
         let applied = self.0.add(&caller, &index, items).await.map_err(status)?;
         Ok(Response::new(applied.into()))
     }

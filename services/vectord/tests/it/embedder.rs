@@ -20,21 +20,25 @@ pub(crate) struct Embedder {
 
 impl Embedder {
     pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut embedd::Config)) -> Self {
         let _already_set = rustls::crypto::ring::default_provider().install_default();
         // Its own port, which stays its own while it is away.
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let mut embedder = Embedder { address, running: None, http };
-        embedder.serve(listener, |_| {}).await;
+        embedder.serve(listener, change).await;
         embedder
     }
 
-    async fn serve(&mut self, listener: TcpListener, change: impl FnOnce(&mut ModelConfig)) {
-        let mut model = ModelConfig { provider: ProviderKind::Hash, dimension: DIMENSION, ..ModelConfig::default() };
-        change(&mut model);
+    async fn serve(&mut self, listener: TcpListener, change: impl FnOnce(&mut embedd::Config)) {
+        let model = ModelConfig { provider: ProviderKind::Hash, dimension: DIMENSION, ..ModelConfig::default() };
         let mut config = embedd::Config { model: "hash".into(), ..embedd::Config::default() };
         config.models.insert("hash".into(), model);
+        change(&mut config);
         let running = TestServer::start(|_, shutdown| embedd::serve(config, listener, shutdown)).await;
         self.running = Some(running);
     }
@@ -50,7 +54,7 @@ impl Embedder {
     /// Where it was before, with an empty cache, and its model as `change` makes it.
     pub(crate) async fn back(&mut self, change: impl FnOnce(&mut ModelConfig)) {
         let listener = TcpListener::bind(self.address).await.unwrap();
-        self.serve(listener, change).await;
+        self.serve(listener, |config| change(config.models.get_mut("hash").unwrap())).await;
     }
 
     async fn stats(&self) -> Value {

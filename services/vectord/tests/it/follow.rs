@@ -1,13 +1,17 @@
 //! Indexes that follow a dataset.
 
+use std::time::Duration;
+
 use kit::{CALLER, Caller, Role};
 use proto::v1::{CreateIndexRequest, FollowStatus, GetIndexRequest, IndexSource, NewItem};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::embedder::Embedder;
 use crate::lake::{Lake, Row, follows, holds, is, row, stands_at};
 use crate::platform::{Platform, body, ids};
 use crate::process::until;
+use crate::upstream::Upstream;
 
 async fn start() -> (Lake, Platform) {
     let lake = Lake::start().await;
@@ -202,7 +206,12 @@ async fn its_items_come_from_the_dataset_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_followed_is_refused_at_once() {
-    let (lake, platform) = start().await;
+    let lake = Lake::start().await;
+    let platform = Platform::with(|config| {
+        lake.point(config);
+        config.text_bytes_max = 60;
+    })
+    .await;
     lake.ingest("crew", "create", &CREW).await;
     for (place, value, status, told) in [
         ("dataset", json!("nobody"), 404, "source.dataset: there is no dataset nobody"),
@@ -225,6 +234,8 @@ async fn what_cannot_be_followed_is_refused_at_once() {
             "source.metadata_columns: the dataset crew has no column \"x\"; it has: city, id, pay, role",
         ),
         ("text", json!(""), 400, "source.text: it names no column, as {column}, so all rows would be alike"),
+        ("text", json!("{role} ".repeat(10)), 400, "source.text: 70 bytes exceed 60 (text_bytes_max)"),
+        ("metadata_columns", json!(["pay", "city", "pay"]), 400, "source.metadata_columns: \"pay\" is there twice"),
         ("text", json!("{role"), 400, "source.text: a { that nothing closes ({{ stands for one) at byte 0"),
         (
             "texts",
@@ -296,4 +307,87 @@ async fn with_the_index_its_follower_ends() {
     platform.done("index", follows("crew")).await;
     stands_at(&platform, 2).await;
     assert_eq!(lake.embedder.asked().await - asked, 5);
+}
+
+/// Thirty rows, of which no two have the same text.
+async fn ingest_thirty(lake: &Lake) {
+    let roles: Vec<_> = (0..30).map(|n| (format!("{n:02}"), format!("role {n}"))).collect();
+    let rows: Vec<_> = roles.iter().map(|(id, role)| row(id, role, "Gary", 1)).collect();
+    lake.ingest("crew", "create", &rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_are_too_many_for_embedd_are_halved() {
+    let embedder = Embedder::with(|config| (config.texts_max, config.warm_batch_texts) = (7, 7)).await;
+    let lake = Lake::around(embedder, |_| {}).await;
+    let platform = Platform::with(|config| lake.point(config)).await;
+    ingest_thirty(&lake).await;
+    platform.done("index", follows("crew")).await;
+    stands_at(&platform, 1).await;
+    assert_eq!(platform.done("index/crew_idx/count", json!({})).await, json!({ "count": 30 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_take_embedd_too_long_are_halved() {
+    let upstream = Upstream::start(Duration::from_millis(20)).await;
+    let embedder = Embedder::with(|config| {
+        upstream.model(config.models.get_mut("hash").unwrap());
+        config.embed_timeout = Duration::from_millis(300);
+    });
+    let lake = Lake::around(embedder.await, |_| {}).await;
+    let platform = Platform::with(|config| lake.point(config)).await;
+    ingest_thirty(&lake).await;
+    platform.done("index", follows("crew")).await;
+    stands_at(&platform, 1).await;
+    assert_eq!(platform.done("index/crew_idx/count", json!({})).await, json!({ "count": 30 }));
+    assert!(upstream.most() < 15, "{} texts took less than fifteen do", upstream.most());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_indexes_are_brought_up_to_date_at_once() {
+    let upstream = Upstream::start(Duration::ZERO).await;
+    let embedder = Embedder::with(|config| upstream.model(config.models.get_mut("hash").unwrap()));
+    let lake = Lake::around(embedder.await, |_| {}).await;
+    let platform = Platform::with(|config| {
+        lake.point(config);
+        config.follows_at_once_max = 1;
+    })
+    .await;
+    ingest_thirty(&lake).await;
+    let names = ["one", "other"];
+    let held = upstream.hold().await;
+    for name in names {
+        let mut asked = follows("crew");
+        asked["name"] = json!(name);
+        platform.done("index", asked).await;
+    }
+    let told = async || {
+        let mut told = Vec::new();
+        for name in names {
+            told.push(platform.get(&format!("index/{name}")).await.1["following"].clone());
+        }
+        told
+    };
+    let reason = json!("other indexes are brought up to date first (follows_at_once_max)");
+    until("one of them waits for the other", async || {
+        let told = told().await;
+        told.iter().any(|one| one["status"] == "running") && told.iter().any(|one| one["reason"] == reason)
+    })
+    .await;
+    drop(held);
+    until("both are there", async || told().await.iter().all(|one| one["status"] == "current")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_gives_its_index_time_to_link_what_waits() {
+    let lake = Lake::start().await;
+    let platform = Platform::with(|config| {
+        lake.point(config);
+        (config.unindexed_items_max, config.follow_unlinked_items_max, config.follow_batch_rows) = (8, 4, 4);
+    })
+    .await;
+    ingest_thirty(&lake).await;
+    platform.done("index", follows("crew")).await;
+    stands_at(&platform, 1).await;
+    assert_eq!(platform.done("index/crew_idx/count", json!({})).await, json!({ "count": 30 }));
 }

@@ -25,7 +25,10 @@ impl Lake {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut catalogd::Config)) -> Self {
-        let embedder = Embedder::start().await;
+        Self::around(Embedder::start().await, change).await
+    }
+
+    pub(crate) async fn around(embedder: Embedder, change: impl FnOnce(&mut catalogd::Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = storaged::Config { data_dir: folder.path().join("objects"), fsync: false, ..Default::default() };
         let storaged = TestServer::start(|listener, shutdown| storaged::serve(config, listener, shutdown)).await;

@@ -25,4 +25,5 @@ mod scroll;
 mod search;
 mod smoke;
 mod texts;
+mod upstream;
 mod worker;

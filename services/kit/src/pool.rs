@@ -1,15 +1,19 @@
-//! Work that computes or blocks, off the async workers, a few at a time.
+//! Work that computes or blocks, off the async workers, a few pieces at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::Error;
+use crate::{Code, ServiceError};
 
-/// So many threads of the runtime's blocking ones. Cheap to clone.
+/// When who was turned away may find room.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// So many of the runtime's blocking threads. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Pool {
+pub struct Pool {
     threads: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     waiting_max: usize,
@@ -17,7 +21,37 @@ pub(crate) struct Pool {
     config_key: &'static str,
 }
 
-/// One that waits, or waited.
+/// Why work was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PoolError {
+    /// As many wait as may.
+    #[error("{what}: no room for more than {limit} at once ({config_key})")]
+    Full {
+        /// What the pool is for, in the plural.
+        what: &'static str,
+        /// How many may wait.
+        limit: usize,
+        /// What sets it.
+        config_key: &'static str,
+    },
+    /// It panicked.
+    #[error("work on the CPU broke off")]
+    Lost,
+}
+
+impl ServiceError for PoolError {
+    fn code(&self) -> Code {
+        match self {
+            PoolError::Full { .. } => Code::Overloaded,
+            PoolError::Lost => Code::Internal,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        matches!(self, PoolError::Full { .. }).then_some(RETRY_AFTER)
+    }
+}
+
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -28,7 +62,7 @@ impl Drop for Waiting<'_> {
 
 impl Pool {
     /// `what` and `config_key` are for the error when more than `waiting_max` would wait.
-    pub(crate) fn new(threads: usize, waiting_max: usize, what: &'static str, config_key: &'static str) -> Self {
+    pub fn new(threads: usize, waiting_max: usize, what: &'static str, config_key: &'static str) -> Self {
         let threads = Arc::new(Semaphore::new(threads));
         Pool { threads, waiting: Arc::default(), waiting_max, what, config_key }
     }
@@ -37,29 +71,24 @@ impl Pool {
     ///
     /// # Errors
     /// Too many wait; work that panicked.
-    pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PoolError> {
         let permit = match self.threads.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
-                let waiting = Waiting(&self.waiting);
+                let _waiting = Waiting(&self.waiting);
                 if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.waiting_max {
-                    return Err(Error::Overloaded {
-                        what: self.what,
-                        limit: self.waiting_max,
-                        config_key: self.config_key,
-                    });
+                    let Pool { what, waiting_max: limit, config_key, .. } = *self;
+                    return Err(PoolError::Full { what, limit, config_key });
                 }
-                let permit = self.threads.clone().acquire_owned().await;
-                drop(waiting);
                 // Never closed.
-                permit.map_err(|_| Error::WorkLost)?
+                self.threads.clone().acquire_owned().await.map_err(|_| PoolError::Lost)?
             }
         };
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()
         });
-        done.await.map_err(|_| Error::WorkLost)
+        done.await.map_err(|_| PoolError::Lost)
     }
 }
 
@@ -87,7 +116,8 @@ mod tests {
         while pool.waiting.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
-        assert!(matches!(pool.run(|| 8).await, Err(Error::Overloaded { limit: 1, .. })));
+        let full = pool.run(|| 8).await.unwrap_err().to_string();
+        assert_eq!(full, "searches: no room for more than 1 at once (searches_waiting_max)");
         release.send(()).unwrap();
         assert!(running.await.unwrap().unwrap());
         assert_eq!(waiting.await.unwrap().unwrap(), 7);

@@ -17,44 +17,52 @@ enum Way {
 }
 
 /// Ends with the value.
-pub(crate) struct Relay {
+pub struct Relay {
     address: SocketAddr,
     way: watch::Sender<Way>,
 }
 
 impl Relay {
     /// To the service at `target`, on a port of its own.
-    pub(crate) fn to(target: &Url) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
+    ///
+    /// # Panics
+    /// Where there is no port, or outside of a runtime.
+    pub fn to(target: &Url) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket that does not block");
+        let address = listener.local_addr().expect("a bound listener has an address");
         let way = watch::Sender::new(Way::To(socket(target)));
-        tokio::spawn(accept(TcpListener::from_std(listener).unwrap(), way.subscribe()));
+        tokio::spawn(accept(TcpListener::from_std(listener).expect("within a runtime"), way.subscribe()));
         Relay { address, way }
     }
 
-    pub(crate) fn url(&self) -> Url {
-        Url::parse(&format!("http://{}/", self.address)).unwrap()
+    /// Where it listens.
+    #[allow(clippy::missing_panics_doc, reason = "a literal URL")]
+    pub fn url(&self) -> Url {
+        Url::parse(&format!("http://{}/", self.address)).expect("a URL")
     }
 
     /// Ends every connection, and takes none until [`Relay::lead_to`].
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         self.way.send_replace(Way::Cut);
     }
 
     /// Passes nothing on until [`Relay::lead_to`]; neither side is told.
-    pub(crate) fn stall(&self) {
+    pub fn stall(&self) {
         self.way.send_replace(Way::Stalled);
     }
 
     /// Passes on to the service at `target`; connections to another end.
-    pub(crate) fn lead_to(&self, target: &Url) {
+    ///
+    /// # Panics
+    /// Where the URL has no address.
+    pub fn lead_to(&self, target: &Url) {
         self.way.send_replace(Way::To(socket(target)));
     }
 }
 
 fn socket(url: &Url) -> SocketAddr {
-    url.socket_addrs(|| None).unwrap()[0]
+    url.socket_addrs(|| None).expect("an address")[0]
 }
 
 async fn accept(listener: TcpListener, mut way: watch::Receiver<Way>) {
@@ -62,7 +70,7 @@ async fn accept(listener: TcpListener, mut way: watch::Receiver<Way>) {
         tokio::select! {
             changed = way.changed() => if changed.is_err() { return },
             accepted = listener.accept() => {
-                let (near, _) = accepted.unwrap();
+                let (near, _) = accepted.expect("a connection");
                 tokio::spawn(carry(near, way.clone()));
             }
         }
