@@ -17,7 +17,7 @@
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use crate::Options;
 use crate::{Engine, EngineError, Hit, Inserted, KEYS_MAX, Key, Metric, Search, Stats, Vector};
@@ -67,13 +67,15 @@ pub struct Lake {
     graph: Graph,
     space: Space,
     seats: Seats,
-    /// Whoever links shares it; whoever rewrites or reads all lists has it alone. No search takes it, nor
-    /// does an insert or a delete. Taken before `content` where both are.
+    /// Whoever links shares it; whoever rewrites or reads all lists has it alone. No search takes it, and an
+    /// insert only where it is free. Taken before `content` where both are.
     lists: RwLock<()>,
     /// Inserts and deletes share it; whoever needs all items at one moment has it alone.
     content: RwLock<()>,
     /// Held by the one who links what waits.
     indexing: Mutex<()>,
+    /// Held while lost slots are taken out of the graph. Taken after `lists`.
+    sweeping: Mutex<()>,
     /// Slots linked since reachability was last looked after.
     linked: AtomicUsize,
 }
@@ -101,6 +103,7 @@ impl Lake {
             lists: RwLock::new(()),
             content: RwLock::new(()),
             indexing: Mutex::new(()),
+            sweeping: Mutex::new(()),
             linked: AtomicUsize::new(0),
         })
     }
@@ -214,11 +217,30 @@ impl Lake {
         slots
     }
 
+    fn sweeping(&self) -> MutexGuard<'_, ()> {
+        self.sweeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn owes_a_sweep(&self, sweep_per_lost: usize) -> bool {
+        self.space.lost() * sweep_per_lost > self.space.live()
+    }
+
+    /// Before items take more memory: what deletes have left is given back to them, where there is much of it. Who
+    /// links is not waited for: that takes long.
+    fn reclaim(&self) {
+        // Another one's sweep ends soon.
+        drop(self.sweeping());
+        if self.owes_a_sweep(SWEEP_PER_LOST)
+            && let Ok(_lists) = self.lists.try_write()
+        {
+            self.sweep();
+        }
+    }
+
     /// What is owed after some writes.
     fn tidy(&self, sweep_per_lost: usize) {
-        let (live, lost) = (self.space.live(), self.space.lost());
-        let sweep = lost * sweep_per_lost > live;
-        let mend = self.linked.load(Ordering::Relaxed) * REACH_PER_LINKED > live;
+        let sweep = self.owes_a_sweep(sweep_per_lost);
+        let mend = self.linked.load(Ordering::Relaxed) * REACH_PER_LINKED > self.space.live();
         if sweep || mend {
             let _lists = self.lists_alone();
             self.linked.store(0, Ordering::Relaxed);
@@ -238,6 +260,9 @@ impl Engine for Lake {
             if *key >= KEYS_MAX {
                 return Err(EngineError::Key(*key));
             }
+        }
+        if self.space.free().slots.len() < batch.len() && self.owes_a_sweep(SWEEP_PER_LOST) {
+            self.reclaim();
         }
         let _content = self.content_shared();
         self.recycle();

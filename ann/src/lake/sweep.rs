@@ -19,6 +19,7 @@ impl Lake {
     /// Unlinks what is lost. The caller keeps others from the lists; what is inserted or deleted meanwhile
     /// is none of this sweep's.
     pub(super) fn sweep(&self) {
+        let _sweeping = self.sweeping();
         let lost: Vec<Slot> = (0..self.space.slots_used()).filter(|slot| self.space.has_lost(*slot)).collect();
         if lost.is_empty() {
             return;

@@ -207,3 +207,18 @@ fn slots_cut_off_from_the_graph_are_linked_again() {
     lake.compact();
     assert_eq!(lake.reachable(), COUNT as usize);
 }
+
+/// Fewer than are taken out at the delete itself.
+#[test]
+fn items_take_what_deletes_have_left_before_they_take_more() {
+    let lake = filled(Metric::L2, 1);
+    let used = lake.space.slots_used();
+    let gone: Vec<_> = (0..COUNT / 6).collect();
+    for round in 0..3_u64 {
+        lake.delete(&gone);
+        assert_eq!(lake.stats().deleted, gone.len(), "round {round}: they wait to be taken out");
+        add(&lake, &clustered(Metric::L2, COUNT / 6, 6 + round));
+        assert_eq!(lake.space.slots_used(), used, "round {round}");
+    }
+    assert_eq!(lake.reachable(), COUNT as usize);
+}

@@ -160,10 +160,10 @@ fn no_batch_is_made_of_crumbs() {
 #[test]
 fn one_that_waits_is_not_overtaken_by_the_longer_ones_behind_it() {
     let mut queue = queue(1, 100);
-    let _receiver = ready(&mut queue, &[5]);
+    let _receiver = ready(&mut queue, &[12]);
     let _receiver2 = ready(&mut queue, &[40; 20]);
     let Some(Work::Encode(batch, _)) = queue.take() else { panic!("nothing to encode") };
-    assert!(batch.iter().any(|text| text.tokens.ids.len() == 5));
+    assert!(batch.iter().any(|text| text.tokens.ids.len() == 12));
 }
 
 #[test]
