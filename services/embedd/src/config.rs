@@ -47,7 +47,7 @@ pub struct Config {
     pub hub_bytes_max: u64,
     /// Threads of each local model. 0: one per core.
     pub local_threads: usize,
-    /// Tokens that one thread of a local model computes at a time, though always a whole text.
+    /// Tokens of texts that a local model computes together, though always a whole text.
     pub local_batch_tokens_max: usize,
     /// Texts that may wait for a local model; more are 503.
     pub local_queue_texts_max: usize,

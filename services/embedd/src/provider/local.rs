@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use encoder::{EmbedError, Encoder, EncoderOptions, OpenError, Overlong, Request, StartError};
+use kit::heap;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Described, Input, Provider, ProviderError, Tokens, Wish};
@@ -36,7 +37,7 @@ impl Local {
     pub(crate) fn open(folder: &Path, config: &Config, model: &ModelConfig) -> Result<Self, LocalError> {
         let tokens_max = Some(model.tokens_max).filter(|max| *max > 0);
         let options = encoder::Options { max_tokens: tokens_max, ..encoder::Options::default() };
-        let opened = Arc::new(encoder::Model::open(folder, &options)?);
+        let opened = Arc::new(heap::with_huge_pages(|| encoder::Model::open(folder, &options))?);
         let defaults = EncoderOptions::default();
         let options = EncoderOptions {
             threads: if config.local_threads == 0 { defaults.threads } else { config.local_threads },
