@@ -105,7 +105,7 @@ async fn writes_are_read_through_the_other_replica() {
     assert_eq!(right.dataset("workers").await["version"], 1, "a name that was not known");
     left.register("workers", &["a.parquet"]).await;
     let wanted = Wanted { name: "workers".into(), version: 0, known_version: 1 };
-    let request = proto::internal::v1::ResolveRequest { wanted: vec![wanted], ..Default::default() };
+    let request = ResolveRequest { wanted: vec![wanted], ..Default::default() };
     let resolved = right.internal().resolve(request).await.unwrap().into_inner();
     let Some(proto::internal::v1::resolved::Outcome::Manifest(manifest)) = &resolved.resolved[0].outcome else {
         panic!("the new version: {resolved:?}")
