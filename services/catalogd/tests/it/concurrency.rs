@@ -8,7 +8,7 @@ use serde_json::json;
 use testbed::Relay;
 use tokio::time::timeout;
 
-use crate::platform::{Platform, people};
+use crate::platform::{Platform, people, until};
 
 /// Two catalogd on one bucket, many writers on each: no version is lost, none doubled.
 #[tokio::test(flavor = "multi_thread")]
@@ -131,10 +131,14 @@ async fn while_storage_does_not_answer_who_asks_is_answered() {
     way.stall();
     let register = catalogd.register("crew", &["b.parquet"]);
     let delete = catalogd.delete("v1/catalog/datasets/old");
-    let older = catalogd.json("v1/catalog/datasets/jobs/versions");
     let answers = async {
-        // Time for those to be where they wait for storage.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        until("both writers wait for storage", || async {
+            let metrics = catalogd.get("metrics").await.text().await.unwrap();
+            let in_flight = metrics.lines().find_map(|line| line.strip_prefix("http_requests_in_flight "));
+            // With the one that asks.
+            in_flight.and_then(|count| count.parse::<u32>().ok()).filter(|count| *count > 2)
+        })
+        .await;
         for name in ["crew", "jobs", "old"] {
             assert_eq!(catalogd.dataset(name).await["version"], 1, "{name}");
         }
@@ -149,7 +153,7 @@ async fn while_storage_does_not_answer_who_asks_is_answered() {
         timeout(Duration::from_secs(3), answers).await.expect("answers wait for storage");
         way.lead_to(&platform.storaged.url());
     };
-    let (registered, deleted, _, ()) = tokio::join!(register, delete, older, answered);
+    let (registered, deleted, ()) = tokio::join!(register, delete, answered);
     assert_eq!((&registered["version"], deleted.status()), (&json!(2), StatusCode::NO_CONTENT));
     assert_eq!(catalogd.dataset("crew").await["version"], 2);
 }
