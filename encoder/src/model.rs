@@ -172,15 +172,16 @@ impl Model {
         let width = self.width();
         match &self.network {
             Network::Bert(bert) => {
-                let mut tokens = bert.forward(&texts, &worker.crew, &mut worker.scratch)?;
-                Ok(texts
-                    .iter()
-                    .map(|text| {
-                        let (own, behind) = tokens.split_at(text.len() * width);
+                let mut vectors = Vec::with_capacity(texts.len());
+                let mut lengths = texts.iter().map(|text| text.len() * width);
+                for mut tokens in bert.forward(&texts, &worker.crew, &mut worker.scratch)? {
+                    while !tokens.is_empty() {
+                        let (own, behind) = tokens.split_at(lengths.next().unwrap_or(tokens.len()));
+                        vectors.push(self.pool(own));
                         tokens = behind;
-                        self.pool(own)
-                    })
-                    .collect())
+                    }
+                }
+                Ok(vectors)
             }
             Network::Graph(graph) => {
                 let mut vectors = vec![Vec::new(); texts.len()];

@@ -43,7 +43,7 @@ pub struct EncoderOptions {
 impl Default for EncoderOptions {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, batch_tokens_max: 256, queue_texts_max: 100_000, queue_bytes_max: 64 << 20 }
+        Self { threads, batch_tokens_max: 384, queue_texts_max: 100_000, queue_bytes_max: 64 << 20 }
     }
 }
 

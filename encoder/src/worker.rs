@@ -63,6 +63,10 @@ impl Threads {
         Ok(Arc::new(Self { pool, graph: OnceLock::new() }))
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
     /// Runs on the threads: with one, and called from it, without handing over.
     pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)

@@ -1,6 +1,6 @@
 //! A matrix, packed once for this processor's registers, and a bias.
 
-use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
+use rten_gemm::{BiasVector, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_tensor::Matrix;
 
 use crate::error::{EncodeError, OpenError};
@@ -30,12 +30,27 @@ impl Linear {
         &self.bias
     }
 
-    /// `input` (rows of `from`) times the matrix, without the bias.
+    /// `input` (rows of `from`) times the matrix, without the bias: for who goes through all of it anyway.
     pub(super) fn product(&self, gemm: &GemmExecutor, input: &[f32], output: &mut Vec<f32>) -> Result<(), EncodeError> {
+        self.multiply(gemm, input, output, GemmOptions::default())
+    }
+
+    /// `input` times the matrix, plus the bias.
+    pub(super) fn apply(&self, gemm: &GemmExecutor, input: &[f32], output: &mut Vec<f32>) -> Result<(), EncodeError> {
+        let bias = Some(BiasVector::Row(&self.bias));
+        self.multiply(gemm, input, output, GemmOptions { bias, ..GemmOptions::default() })
+    }
+
+    fn multiply(
+        &self,
+        gemm: &GemmExecutor,
+        input: &[f32],
+        output: &mut Vec<f32>,
+        options: GemmOptions<'_, f32, f32, f32>,
+    ) -> Result<(), EncodeError> {
         let rows = input.len() / self.matrix.rows();
         output.resize(rows * self.matrix.cols(), 0.0);
         let input = GemmInputA::Unpacked(Matrix::from_data([rows, self.matrix.rows()], input));
-        let options = GemmOptions::default();
         gemm.gemm(output, input, GemmInputB::Packed(&self.matrix), options).map_err(EncodeError::because)
     }
 }

@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp, SimdUnaryOp};
-use rten_vecmath::{ApproxGelu, Gelu};
+use rten_vecmath::ApproxGelu;
 
 use super::Normal;
+use super::gelu::gelu;
 use crate::architecture::Activation;
 
 /// Each of this pool's threads does its part of the rows, told the number of the first one.
@@ -30,27 +31,6 @@ pub(super) fn store<O: BitOps<f32>>(ops: O, value: O::Simd, values: &mut [f32], 
         ops.store(value, values);
     } else {
         values.iter_mut().zip(value.to_array()).for_each(|(to, from)| *to = from);
-    }
-}
-
-/// `rows += bias`, in each row.
-pub(super) struct AddBias<'a> {
-    pub(super) rows: &'a mut [f32],
-    pub(super) bias: &'a [f32],
-}
-
-impl SimdOp for AddBias<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, isa: I) {
-        let ops = isa.f32();
-        for row in self.rows.chunks_exact_mut(self.bias.len()) {
-            for at in (0..self.bias.len()).step_by(ops.len()) {
-                let sum = ops.add(load(ops, row, at), load(ops, self.bias, at));
-                store(ops, sum, row, at);
-            }
-        }
     }
 }
 
@@ -83,7 +63,7 @@ impl SimdOp for Activate<'_> {
             Activation::Gelu => self.map(
                 isa,
                 #[inline(always)]
-                |x| Gelu {}.eval(isa, x),
+                |x| gelu(isa, x),
             ),
             Activation::GeluTanh => self.map(
                 isa,

@@ -68,7 +68,8 @@ pub(crate) struct Piece {
 /// An answer that has begun. Dropped before its end, it stops the statement.
 pub(crate) struct Answer {
     pieces: mpsc::Receiver<Result<Piece, Error>>,
-    _abandon: DropGuard,
+    /// `None` where nothing is left to stop.
+    _abandon: Option<DropGuard>,
 }
 
 impl Answer {
@@ -94,22 +95,20 @@ impl Executor {
 
     /// Runs a statement up to its first piece. What fails before that fails here.
     pub(crate) async fn run(&self, job: Job) -> Result<(Piece, Answer), Error> {
-        let deadline = job.deadline;
-        let place = self.admit(deadline, job.limits.timeout).await?;
-        let abandoned = CancellationToken::new();
-        let (send, pieces) = mpsc::channel(self.0.limits.pieces_max);
-        let mut answer = Answer { pieces, _abandon: abandoned.clone().drop_guard() };
-        let stop = Stop::default();
-        let timeout = job.limits.timeout;
-        let outlet = Outlet { send, stop: stop.clone(), runtime: Handle::current(), timeout };
-        let watch = Watch { stop, abandoned, deadline };
-        let done = CancellationToken::new();
-        tokio::spawn(watch.until(done.clone()));
-        let inner = self.0.clone();
+        let place = self.admit(job.deadline, job.limits.timeout).await?;
+        let (send, mut pieces) = mpsc::channel(self.0.limits.pieces_max);
+        let (stop, done) = (Stop::default(), CancellationToken::new());
+        let (runtime, timeout) = (Handle::current(), job.limits.timeout);
+        let watch = Watch { stop: stop.clone(), deadline: job.deadline, done: done.clone(), runtime: runtime.clone() };
+        let outlet = Outlet { send, stop, runtime, timeout };
         let running = Running { _place: place, _done: done.drop_guard() };
+        let inner = self.0.clone();
         tokio::task::spawn_blocking(move || inner.execute(&job, outlet, running));
-        match answer.next().await {
-            Some(Ok(piece)) => Ok((piece, answer)),
+        match watch.first_of(&mut pieces).await {
+            Some(Ok(piece)) => {
+                let abandon = piece.end.is_none().then(|| watch.go_on());
+                Ok((piece, Answer { pieces, _abandon: abandon }))
+            }
             Some(Err(error)) => Err(error),
             None => Err(Error::Internal("the statement's thread panicked")),
         }
@@ -158,23 +157,57 @@ struct Running {
     _place: Place,
 }
 
-/// Stops a statement whose time is up or whose caller left.
+/// Stops a statement whose time is up, or, when it is dropped, whose caller left.
 struct Watch {
     stop: Stop,
-    abandoned: CancellationToken,
     deadline: Instant,
+    /// Cancelled when the statement is down.
+    done: CancellationToken,
+    runtime: Handle,
 }
 
 impl Watch {
-    async fn until(self, done: CancellationToken) {
-        let reason = tokio::select! {
-            () = done.cancelled() => return,
-            () = self.abandoned.cancelled() => StopReason::Abandoned,
-            () = sleep_until(self.deadline) => StopReason::Timeout,
-        };
-        while !done.is_cancelled() {
-            self.stop.ask(reason);
-            sleep(INTERRUPT_EVERY).await;
+    /// Most statements end with their first piece. Up to that, who waits for it watches, so that no task has
+    /// to be woken for them.
+    async fn first_of(&self, pieces: &mut mpsc::Receiver<Result<Piece, Error>>) -> Option<Result<Piece, Error>> {
+        tokio::select! {
+            biased;
+            first = pieces.recv() => return first,
+            () = sleep_until(self.deadline) => {}
+        }
+        self.interrupt(StopReason::Timeout);
+        pieces.recv().await
+    }
+
+    /// Until the statement ends, or the guard is dropped.
+    fn go_on(self) -> DropGuard {
+        let abandoned = CancellationToken::new();
+        let guard = abandoned.clone().drop_guard();
+        self.runtime.clone().spawn(async move {
+            tokio::select! {
+                () = self.done.cancelled() => {}
+                () = abandoned.cancelled() => {}
+                () = sleep_until(self.deadline) => self.interrupt(StopReason::Timeout),
+            }
+        });
+        guard
+    }
+
+    fn interrupt(&self, reason: StopReason) {
+        let (stop, done) = (self.stop.clone(), self.done.clone());
+        self.runtime.spawn(async move {
+            while !done.is_cancelled() {
+                stop.ask(reason);
+                sleep(INTERRUPT_EVERY).await;
+            }
+        });
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.done.is_cancelled() {
+            self.interrupt(StopReason::Abandoned);
         }
     }
 }

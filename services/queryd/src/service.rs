@@ -99,8 +99,9 @@ impl Service {
         // leaves before the answer; if something else stands now, it is stopped and forgotten.
         let (mut asked, mut begun) = (pin!(asked), Box::pin(job(held.clone(), Vec::new())));
         let (fresh, first) = tokio::select! {
-            fresh = &mut asked => (fresh?, None),
+            biased;
             first = &mut begun => (asked.await?, Some(first)),
+            fresh = &mut asked => (fresh?, None),
         };
         match first {
             _ if !fresh.is_same_as(&held) => {
