@@ -67,7 +67,8 @@ impl Statement {
 
 /// A statement bound to its connection, to be run any number of times.
 ///
-/// Its plan is made anew where what it stands on has changed since (DuckDB watches the catalogue).
+/// Its plan is made anew where what it stands on has changed since (DuckDB watches the catalogue), and, where it
+/// reads Parquet files, at every run: only parsing is saved then.
 pub struct Prepared {
     raw: ffi::duckdb_prepared_statement,
     connection: Arc<ConnectionHandle>,

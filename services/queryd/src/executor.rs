@@ -194,6 +194,8 @@ impl Watch {
     }
 
     fn interrupt(&self, reason: StopReason) {
+        // At once: of two reasons the first one counts.
+        self.stop.ask(reason);
         let (stop, done) = (self.stop.clone(), self.done.clone());
         self.runtime.spawn(async move {
             while !done.is_cancelled() {
