@@ -2,7 +2,8 @@
 //!
 //! Every version of a vector has a key of its own: an upsert adds the item under a new key and takes the
 //! old one out after. So a search finds an item as it was or as it is, never the vector of one with the
-//! metadata of the other; that it may meet both for a moment is settled when its hits are resolved.
+//! metadata of the other; that it may meet both for a moment is settled when its hits are resolved, and that
+//! it may have met neither by a look at what was replaced since (`replaced`).
 //!
 //! No search waits for a writer. It takes no lock that a writer holds for longer than it takes to change some
 //! entries of a table (`table`, `ids`); what its filter needs first is gathered beside writers (`table`); where
@@ -15,6 +16,7 @@ mod frozen;
 mod ids;
 mod keys;
 mod records;
+mod replaced;
 mod search;
 mod table;
 #[cfg(test)]
@@ -38,6 +40,7 @@ use freezes::Freezes;
 use ids::Ids;
 use keys::Keys;
 use records::Records;
+use replaced::Replaced;
 use table::Table;
 
 /// Vectors linked between two looks whether there is something else to do.
@@ -55,6 +58,7 @@ pub(crate) struct MemoryStore {
     table: RwLock<Table>,
     /// Items that are there: what is live in the table, for those who need no more of it.
     count: AtomicUsize,
+    replaced: Replaced,
     freezes: Freezes,
     /// Held by whoever changes items, and by whoever writes all of them down. No search takes it.
     writing: Mutex<()>,
@@ -80,6 +84,7 @@ impl MemoryStore {
             ids,
             table: RwLock::new(Table::new(limits)),
             count: AtomicUsize::new(0),
+            replaced: Replaced::default(),
             freezes: Freezes::default(),
             writing: Mutex::new(()),
             metadata_changes: AtomicU64::new(0),

@@ -14,6 +14,9 @@ use crate::item::Record;
 use crate::settings::score;
 use crate::store::{Found, SearchOptions, Target};
 
+/// Looks at what was replaced while it looked; with more a search begins anew.
+const LATE_LOOKS_MAX: usize = 8;
+
 impl MemoryStore {
     pub(super) fn find(&self, target: &Target, options: &SearchOptions) -> Result<Vec<Found>, Error> {
         let mut hits = Vec::with_capacity(options.k.saturating_add(64));
@@ -36,6 +39,7 @@ impl MemoryStore {
         hits: &mut Vec<Hit>,
     ) -> Result<Option<Vec<Found>>, Error> {
         let _no_key_is_given_out_again = crossbeam_epoch::pin();
+        let replaced = self.replaced.count();
         let changes = self.metadata_changes.load(Ordering::Acquire);
         let filter = match options.filter.as_ref().map(|filter| self.indexed_matches(filter)) {
             None => None,
@@ -46,7 +50,13 @@ impl MemoryStore {
         let matching = filter.as_ref().map_or_else(|| self.count.load(Ordering::Acquire) as u64, RoaringBitmap::len);
         let SearchOptions { ef, exact, .. } = *options;
         self.hits(&Search { vector, k, ef, filter: filter.as_ref(), exact }, hits)?;
+        let horizon = hits.last().filter(|_| hits.len() >= k).map_or(f32::INFINITY, |last| last.distance);
         let mut found = self.resolve(hits, options, |key| self.records.get(key));
+        if !self.add_replaced(replaced, vector, options, hits, &mut found)? {
+            return Ok(None);
+        }
+        // Farther away there may be others, nearer than what was replaced by something there.
+        found.retain(|found| found.distance <= horizon);
         let unchanged = changes.is_multiple_of(2) && self.metadata_changes.load(Ordering::Acquire) == changes;
         if let Some(filter) = options.filter.as_ref().filter(|_| !unchanged) {
             found.retain(|found| filter.matches(&found.record.metadata()));
@@ -55,6 +65,35 @@ impl MemoryStore {
         // Keys that matched may have been replaced before the engine looked for them.
         let enough = found.len() as u64 >= matching.min(options.k as u64);
         Ok(enough.then(|| self.cut(found, options)))
+    }
+
+    /// Adds the items that were replaced since a search began, as they are now: it may have missed them under both
+    /// keys. False where there are too many, or no end of them.
+    fn add_replaced(
+        &self,
+        mut since: u64,
+        vector: &Vector,
+        options: &SearchOptions,
+        hits: &mut Vec<Hit>,
+        found: &mut Vec<Found>,
+    ) -> Result<bool, Error> {
+        for _ in 0..LATE_LOOKS_MAX {
+            if self.replaced.count() == since {
+                return Ok(true);
+            }
+            let Some((keys, now)) = self.replaced.since(since) else { return Ok(false) };
+            let passes = |key: &Key| match &options.filter {
+                None => true,
+                Some(filter) => self.records.get(*key).is_some_and(|record| filter.matches(&record.metadata())),
+            };
+            let keys: RoaringBitmap = keys.into_iter().filter(passes).collect();
+            let SearchOptions { k, ef, .. } = *options;
+            self.hits(&Search { vector, k, ef, filter: Some(&keys), exact: true }, hits)?;
+            found.extend(self.resolve(hits, options, |key| self.records.get(key)));
+            found.sort_by(in_order);
+            since = now;
+        }
+        Ok(false)
     }
 
     /// Searches what is there at one moment, which is kept until it has ended.
@@ -91,10 +130,7 @@ impl MemoryStore {
             let vector = if options.with_vector { self.engine.vector(hit.key) } else { None };
             found.push(Found { record, distance: hit.distance, vector });
         }
-        found.sort_by(|a, b| match a.distance.total_cmp(&b.distance) {
-            Order::Equal => a.record.id().cmp(b.record.id()),
-            order => order,
-        });
+        found.sort_by(in_order);
         found.retain(|found| found.vector.is_some() == options.with_vector);
         found
     }
@@ -116,6 +152,10 @@ impl MemoryStore {
         };
         Some(view.matching(filter, &live))
     }
+}
+
+fn in_order(a: &Found, b: &Found) -> Order {
+    a.distance.total_cmp(&b.distance).then_with(|| a.record.id().cmp(b.record.id()))
 }
 
 /// Leaves the nearest of each id: under replacement an item may be met as it was and as it is.

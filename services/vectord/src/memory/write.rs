@@ -92,6 +92,7 @@ impl MemoryStore {
         let before = part.iter().map(|fresh| self.ids.set(&self.records, fresh.id.as_str(), fresh.key));
         let before: Vec<Option<(Key, Metadata)>> = self.described(before).collect();
         let mut table = self.write();
+        self.replaced.note(part.iter().zip(&before).filter(|(_, before)| before.is_some()).map(|(fresh, _)| fresh.key));
         for (Fresh { key, metadata, .. }, before) in part.iter().zip(&before) {
             if let Some((before, metadata)) = before {
                 table.remove(*before, metadata);

@@ -29,6 +29,9 @@ enum Closed {
     Insert,
     Delete,
     Save,
+    Search,
+    /// Behind a search of the engine.
+    Found,
 }
 
 impl Gate {
@@ -43,6 +46,7 @@ impl Gate {
 
     fn close(&self, at: Closed) {
         *self.state.lock().unwrap() = (at, false);
+        self.changed.notify_all();
     }
 
     fn until_somebody_stands(&self) {
@@ -62,7 +66,7 @@ impl Drop for Opens<'_> {
     }
 }
 
-/// A real engine behind a gate for its writers.
+/// A real engine behind a gate.
 struct Gated(Box<dyn Engine>, Arc<Gate>);
 
 impl Engine for Gated {
@@ -81,7 +85,10 @@ impl Engine for Gated {
         self.0.delete(keys)
     }
     fn search(&self, search: &Search<'_>, hits: &mut Vec<Hit>) -> Result<(), EngineError> {
-        self.0.search(search, hits)
+        self.1.pass(Closed::Search);
+        self.0.search(search, hits)?;
+        self.1.pass(Closed::Found);
+        Ok(())
     }
     fn vector(&self, key: Key) -> Option<Vec<f32>> {
         self.0.vector(key)
@@ -122,12 +129,16 @@ impl Write for SlowDisk<'_> {
 }
 
 fn put_all(store: &MemoryStore, y: i8) {
+    put_some(store, 0..ITEMS, y);
+}
+
+fn put_some(store: &MemoryStore, numbers: std::ops::Range<u8>, y: i8) {
     let item = |number: u8| {
         let metadata = json!({ "n": number, "half": number % 2, "third": number % 3, "tenth": number % 10 });
         let vector = Some(vector([(number / 2) as i8, y, 1]));
         Op::Put(Put { id: id(number), vector, metadata: metadata.as_object().cloned() })
     };
-    store.apply((0..ITEMS).map(item).collect()).unwrap();
+    store.apply(numbers.map(item).collect()).unwrap();
 }
 
 fn filter(json: serde_json::Value) -> Option<Filter> {
@@ -214,6 +225,59 @@ fn searches_of_lake_answer_while_writers_stand() {
 #[test]
 fn searches_of_hnsw_rs_answer_while_writers_stand() {
     searches_answer_while_writers_stand(EngineKind::HnswRs);
+}
+
+/// The nearest ones are replaced, by others that are as near or far away, once a search knows what matches or what
+/// it has found: twice, as its second try asks for more than it needs.
+fn what_is_replaced_beside_a_search_is_found(engine: EngineKind) {
+    let gate = Arc::new(Gate::default());
+    let mut store = store_within(engine, Limits { paths_max: 8, bytes_max: 1 << 20 });
+    store.engine = Box::new(Gated(new_engine(&store.settings, 1).unwrap(), gate.clone()));
+    put_all(&store, 0);
+    let (store, half) = (&store, || filter(json!({ "half": 1 })));
+    store.count(half().as_ref());
+    let wanted = [None, half()].into_iter().flat_map(|wanted| [(wanted.clone(), false), (wanted, true)]);
+    for ((wanted, exact), y) in wanted.flat_map(|wanted| [(wanted.clone(), 1), (wanted, 100)]) {
+        for stop in [Closed::Search, Closed::Found] {
+            let what = format!("{wanted:?}, exact: {exact}, {y}, before it searches: {}", stop == Closed::Search);
+            put_some(store, 0..4, 0);
+            let is_wanted = |number: &u8| wanted.is_none() || number % 2 == 1;
+            let nearest = (0..ITEMS).filter(is_wanted).filter(|number| y == 1 || *number >= 4).take(K).map(id);
+            let nearest: Vec<_> = nearest.map(|id| id.as_str().to_owned()).collect();
+            gate.close(stop);
+            thread::scope(|scope| {
+                let opens = Opens(&gate);
+                let search = || store.search(&Target::Vector(vector([-9, 0, 1])), &options(wanted.clone(), exact));
+                let found = scope.spawn(search);
+                gate.until_somebody_stands();
+                put_some(store, 0..4, y);
+                if stop == Closed::Found {
+                    // On to its next look.
+                    gate.close(Closed::Search);
+                    gate.until_somebody_stands();
+                    gate.close(Closed::Found);
+                    gate.until_somebody_stands();
+                    put_some(store, 0..4, y + 1);
+                }
+                drop(opens);
+                let found = found.join().unwrap().unwrap();
+                let mut ids: Vec<_> = found.iter().map(|found| found.record.id().to_owned()).collect();
+                let mut nearest = nearest.clone();
+                (ids.sort(), nearest.sort());
+                assert_eq!(ids, nearest, "{what}");
+            });
+        }
+    }
+}
+
+#[test]
+fn what_is_replaced_beside_a_search_of_lake_is_found() {
+    what_is_replaced_beside_a_search_is_found(EngineKind::Lake);
+}
+
+#[test]
+fn what_is_replaced_beside_a_search_of_hnsw_rs_is_found() {
+    what_is_replaced_beside_a_search_is_found(EngineKind::HnswRs);
 }
 
 /// Where writers outrun searches it is they who wait.
