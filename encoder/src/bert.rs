@@ -8,21 +8,14 @@ mod gelu;
 mod linear;
 mod rows;
 
-use std::sync::Arc;
-
-use rayon::prelude::*;
 use rten_gemm::GemmExecutor;
 use rten_simd::SimdOp;
 
 use crate::architecture::Architecture;
 use crate::error::{EncodeError, OpenError};
 use crate::weights::Weights;
-use crate::worker::Crew;
 use linear::Linear;
 use rows::{Activate, NormaliseSum, share_out};
-
-/// Fewer tokens are not worth a way of their own through all weights.
-const PART_TOKENS_MIN: usize = 32;
 
 /// A BERT with its weights, packed for this processor.
 pub(crate) struct Bert {
@@ -54,12 +47,7 @@ pub(crate) struct Normal {
 
 /// Memory of a pass, kept for the next one.
 #[derive(Default)]
-pub(crate) struct Scratch(Vec<Part>);
-
-/// Of some texts of a batch, which one thread goes through all steps of a layer with, so that their rows stay in
-/// its core's cache and nobody is waited for in between. A thread that is done takes over steps of others.
-#[derive(Default)]
-struct Part {
+pub(crate) struct Scratch {
     /// `T × H`: the tokens' vectors; after a pass, its result.
     tokens: Vec<f32>,
     projected: Vec<f32>,
@@ -91,46 +79,15 @@ impl Bert {
         self.architecture.hidden
     }
 
-    /// The last layer's vectors of the tokens of each text, one text after another, `T × H` in parts.
-    pub(crate) fn forward<'a>(
-        &self,
-        texts: &[&[u32]],
-        crew: &Crew,
-        scratch: &'a mut Scratch,
-    ) -> Result<impl Iterator<Item = &'a [f32]>, EncodeError> {
-        let parts = divide(texts, crew.own().count());
-        scratch.0.resize_with(parts.len().max(scratch.0.len()), Part::default);
-        let mut parts: Vec<_> = parts.into_iter().zip(&mut scratch.0).collect();
-        for (texts, part) in &mut parts {
-            self.embed(texts, &mut part.tokens)?;
+    /// The last layer's vectors of the tokens of each text, one text after another: `T × H`. Each step is shared
+    /// out to the threads of the pool that it is called on, as far as they have nothing else to do.
+    pub(crate) fn forward<'a>(&self, texts: &[&[u32]], scratch: &'a mut Scratch) -> Result<&'a [f32], EncodeError> {
+        self.embed(texts, &mut scratch.tokens)?;
+        let gemm = GemmExecutor::new();
+        for layer in &self.layers {
+            layer.forward(&gemm, &self.architecture, texts, scratch)?;
         }
-        let mut layers = self.layers.as_slice();
-        while !layers.is_empty() {
-            let threads = crew.now();
-            let unchanged = || Arc::ptr_eq(threads, crew.now());
-            layers = threads.install(|| self.pass(layers, &mut parts, unchanged))?;
-        }
-        Ok(parts.into_iter().map(|(_, part)| part.tokens.as_slice()))
-    }
-
-    /// One layer after another, as long as `go_on`; those that are left.
-    fn pass<'a>(
-        &self,
-        mut layers: &'a [Layer],
-        parts: &mut [(&[&[u32]], &mut Part)],
-        go_on: impl Fn() -> bool,
-    ) -> Result<&'a [Layer], EncodeError> {
-        while let Some((layer, behind)) = layers.split_first() {
-            parts.par_iter_mut().try_for_each(|(texts, part)| {
-                // It may not be shared by threads, and is made in no time.
-                layer.forward(&GemmExecutor::new(), &self.architecture, texts, part)
-            })?;
-            layers = behind;
-            if !go_on() {
-                break;
-            }
-        }
-        Ok(layers)
+        Ok(&scratch.tokens)
     }
 
     fn embed(&self, texts: &[&[u32]], tokens: &mut Vec<f32>) -> Result<(), EncodeError> {
@@ -150,27 +107,6 @@ impl Bert {
         NormaliseSum { rows: tokens, sums: None, normal: &self.normal }.dispatch();
         Ok(())
     }
-}
-
-/// Texts in `parts_max` parts of about as many tokens each, or in fewer where those would be too small.
-fn divide<'t, 'i>(mut texts: &'t [&'i [u32]], parts_max: usize) -> Vec<&'t [&'i [u32]]> {
-    let mut left: usize = texts.iter().map(|text| text.len()).sum();
-    let parts = parts_max.min(left / PART_TOKENS_MIN).max(1);
-    let mut divided = Vec::with_capacity(parts);
-    for parts_left in (2..=parts).rev() {
-        let (mut count, mut tokens) = (0, 0);
-        // A text belongs to the part that has more than half of it.
-        while count < texts.len() && (tokens + texts[count].len() / 2) * parts_left < left {
-            tokens += texts[count].len();
-            count += 1;
-        }
-        let (part, behind) = texts.split_at(count);
-        (texts, left) = (behind, left - tokens);
-        divided.push(part);
-    }
-    divided.push(texts);
-    divided.retain(|part| !part.is_empty());
-    divided
 }
 
 impl Layer {
@@ -196,9 +132,9 @@ impl Layer {
         gemm: &GemmExecutor,
         sizes: &Architecture,
         texts: &[&[u32]],
-        part: &mut Part,
+        scratch: &mut Scratch,
     ) -> Result<(), EncodeError> {
-        let Part { tokens, projected, context, product, wide, attention } = part;
+        let Scratch { tokens, projected, context, product, wide, attention } = scratch;
         self.attend.apply(gemm, tokens, projected)?;
         context.resize(tokens.len(), 0.0);
         attention::attend(texts, projected, context, sizes, attention);
@@ -227,29 +163,5 @@ impl Normal {
             let product = &product[first * width..][..rows.len()];
             NormaliseSum { rows, sums: Some((product, matrix.bias())), normal: self }.dispatch();
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_have_about_as_many_tokens_each() {
-        let lengths_of = |lengths: &[usize], parts_max: usize| {
-            let texts: Vec<Vec<u32>> = lengths.iter().map(|length| vec![0; *length]).collect();
-            let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-            let lengths = |part: &[&[u32]]| part.iter().map(|text| text.len()).collect::<Vec<_>>();
-            divide(&texts, parts_max).into_iter().map(lengths).collect::<Vec<_>>()
-        };
-        assert_eq!(lengths_of(&[20, 20, 20, 20], 2), [[20, 20], [20, 20]]);
-        assert_eq!(lengths_of(&[20, 20, 20, 20], 1), [[20, 20, 20, 20]]);
-        assert_eq!(lengths_of(&[90, 10, 20, 30, 10], 2), [vec![90], vec![10, 20, 30, 10]]);
-        assert_eq!(lengths_of(&[10, 20, 30, 10, 90], 2), [vec![10, 20, 30, 10], vec![90]]);
-        // Too few tokens for two, for any, and one text that nobody can share.
-        assert_eq!(lengths_of(&[20, 20, 20], 2), [[20, 20, 20]]);
-        assert_eq!(lengths_of(&[5], 4), [[5]]);
-        assert_eq!(lengths_of(&[256], 2), [[256]]);
-        assert_eq!(lengths_of(&[40, 40, 40, 40], 3), [vec![40], vec![40], vec![40, 40]]);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::architecture::{self, Architecture};
-use crate::bert::Bert;
+use crate::bert::{Bert, Scratch};
 use crate::error::{EncodeError, OpenError};
 use crate::folder::{self, Document};
 use crate::graph::Graph;
@@ -14,7 +14,7 @@ use crate::pooling::{self, Pooling};
 use crate::recipe::Recipe;
 use crate::tokens::{Overlong, Preparation, Tokens, Words};
 use crate::weights::Weights;
-use crate::worker::Worker;
+use crate::worker::{Threads, Worker};
 
 /// Changes whenever the same files would give other vectors.
 const VERSION: &str = "encoder 1";
@@ -156,15 +156,21 @@ impl Model {
 
     /// One vector of [`Self::dimension`] per text, in their order, normalised where the model does so.
     pub fn encode(&self, texts: &[&Tokens], worker: &mut Worker) -> Result<Vec<Vec<f32>>, EncodeError> {
-        let mut vectors = self.pooled(texts, worker)?;
+        let Worker { threads, scratch } = worker;
+        let mut vectors = threads.install(|| self.pooled(texts, threads, scratch))?;
         if self.normalise {
             vectors.iter_mut().for_each(|vector| pooling::normalise(vector));
         }
         Ok(vectors)
     }
 
-    /// Vectors as pooling leaves them.
-    pub(crate) fn pooled(&self, texts: &[&Tokens], worker: &mut Worker) -> Result<Vec<Vec<f32>>, EncodeError> {
+    /// Vectors as pooling leaves them. The caller is on one of the threads.
+    pub(crate) fn pooled(
+        &self,
+        texts: &[&Tokens],
+        threads: &Threads,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<Vec<f32>>, EncodeError> {
         let texts: Vec<&[u32]> = texts.iter().map(|text| text.ids.as_slice()).collect();
         if texts.iter().any(|text| text.is_empty()) {
             return Err(EncodeError::because("a text without any token"));
@@ -172,22 +178,17 @@ impl Model {
         let width = self.width();
         match &self.network {
             Network::Bert(bert) => {
-                let mut vectors = Vec::with_capacity(texts.len());
-                let mut lengths = texts.iter().map(|text| text.len() * width);
-                for mut tokens in bert.forward(&texts, &worker.crew, &mut worker.scratch)? {
-                    while !tokens.is_empty() {
-                        let (own, behind) = tokens.split_at(lengths.next().unwrap_or(tokens.len()));
-                        vectors.push(self.pool(own));
-                        tokens = behind;
-                    }
-                }
-                Ok(vectors)
+                let mut tokens = bert.forward(&texts, scratch)?;
+                let vectors = texts.iter().map(|text| {
+                    let (own, behind) = tokens.split_at(text.len() * width);
+                    tokens = behind;
+                    self.pool(own)
+                });
+                Ok(vectors.collect())
             }
             Network::Graph(graph) => {
                 let mut vectors = vec![Vec::new(); texts.len()];
-                graph.forward(&texts, worker.crew.now().for_graphs(), |text, tokens| {
-                    vectors[text] = self.pool(tokens)
-                })?;
+                graph.forward(&texts, threads.for_graphs(), |text, tokens| vectors[text] = self.pool(tokens))?;
                 Ok(vectors)
             }
         }

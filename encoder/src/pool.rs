@@ -4,7 +4,7 @@ mod job;
 mod queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -14,17 +14,14 @@ use tokio::sync::oneshot;
 pub use job::{Answer, Embedded, Input, Request};
 pub use queue::Queued;
 
+use crate::bert::Scratch;
 use crate::error::{EmbedError, EncodeError, Overloaded, StartError};
 use crate::model::Model;
 use crate::pooling;
 use crate::tokens::Tokens;
-use crate::worker::{Threads, Worker};
+use crate::worker::Threads;
 use job::Job;
 use queue::{Queue, Text, Work};
-
-/// Threads that share a batch: two of them wait less for each other than they gain, as both look through the same
-/// weights at the same time.
-const WORKER_THREADS: usize = 2;
 
 /// Limits of an [`Encoder`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,44 +40,37 @@ pub struct EncoderOptions {
 impl Default for EncoderOptions {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, batch_tokens_max: 384, queue_texts_max: 100_000, queue_bytes_max: 64 << 20 }
+        Self { threads, batch_tokens_max: 256, queue_texts_max: 100_000, queue_bytes_max: 64 << 20 }
     }
 }
 
-/// A pool of threads that turns texts into vectors. Dropping it ends the threads, after the batch that each
-/// is at; what waits is answered [`EmbedError::Stopped`].
+/// A pool of threads that turns texts into vectors, each a batch of its own; who finds none helps the others. Dropping it
+/// ends the threads, after the batch that each is at; what waits is answered [`EmbedError::Stopped`].
 pub struct Encoder {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    /// Ends with the threads. Some until the encoder is dropped.
+    ends: Option<JoinHandle<()>>,
 }
 
 struct Shared {
     model: Arc<Model>,
     queue: Mutex<Queue>,
     wake: Condvar,
-    /// [`Queue::one_works`], as of the last change.
-    one_works: Arc<AtomicBool>,
+    /// Counts changes of the queue, for who helps: there may be something to take.
+    changes: AtomicU64,
+    threads: Threads,
 }
 
 impl Encoder {
     /// Starts the threads.
     pub fn start(model: Arc<Model>, options: EncoderOptions) -> Result<Self, StartError> {
-        let threads = options.threads.max(1);
-        let workers = threads.div_ceil(WORKER_THREADS);
-        let queue = Mutex::new(Queue::new(options, workers));
-        let shared = Arc::new(Shared { model, queue, wake: Condvar::new(), one_works: Arc::default() });
-        let mut encoder = Self { shared, threads: Vec::with_capacity(workers) };
-        // For a worker that has all the work there is.
-        let all = if workers > 1 { Some(Threads::start(threads)?) } else { None };
-        for number in 0..workers {
-            let own = WORKER_THREADS.min(threads - number * WORKER_THREADS);
-            let all = all.as_ref().map(|all| (all.clone(), encoder.shared.one_works.clone()));
-            let (shared, worker) = (encoder.shared.clone(), Worker::among(own, all)?);
-            let thread = thread::Builder::new().name(format!("encoder-{number}"));
-            let thread = thread.spawn(move || shared.serve(worker));
-            encoder.threads.push(thread.map_err(|error| StartError { source: Box::new(error) })?);
-        }
-        Ok(encoder)
+        let count = options.threads.max(1);
+        let (queue, threads) = (Mutex::new(Queue::new(options, count)), Threads::start(count)?);
+        let shared = Arc::new(Shared { model, queue, wake: Condvar::new(), changes: AtomicU64::new(0), threads });
+        let serves = shared.clone();
+        let ends = thread::Builder::new().name("encoders".to_owned());
+        let ends = ends.spawn(move || serves.threads.on_each(|| serves.serve()));
+        Ok(Self { shared, ends: Some(ends.map_err(|error| StartError { source: Box::new(error) })?) })
     }
 
     /// The model that all threads share.
@@ -100,11 +90,7 @@ impl Encoder {
     pub fn submit(&self, request: Request) -> Result<oneshot::Receiver<Answer>, Overloaded> {
         let (sender, receiver) = oneshot::channel();
         if let Some(job) = Job::new(request, self.shared.model.normalises(), sender) {
-            let mut queue = self.shared.queue();
-            queue.push(job)?;
-            self.shared.note(&queue);
-            drop(queue);
-            self.shared.wake.notify_one();
+            self.shared.change(|queue| queue.push(job))?;
         }
         Ok(receiver)
     }
@@ -117,11 +103,11 @@ impl Encoder {
 
 impl Drop for Encoder {
     fn drop(&mut self) {
-        self.shared.queue().stop();
+        self.shared.change(Queue::stop);
         self.shared.wake.notify_all();
-        for thread in self.threads.drain(..) {
+        if let Some(ends) = self.ends.take() {
             // A thread catches what panics in it; there is nothing to hear from it.
-            let _ = thread.join();
+            let _ = ends.join();
         }
     }
 }
@@ -131,25 +117,33 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serve(&self, mut worker: Worker) {
-        // On one of the worker's own threads, so that nothing has to be handed over to it.
-        let own = worker.crew.own().clone();
-        own.install(|| {
-            while let Some(work) = self.next() {
-                match work {
-                    Work::Tokenise(texts) => self.tokenise(texts),
-                    Work::Encode(batch, tokens) => {
-                        self.encode(batch, &mut worker);
-                        self.queue().encoded(tokens);
-                    }
-                }
-            }
-        });
+    /// Wakes somebody where there is something to do after it.
+    fn change<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
+        let mut queue = self.queue();
+        let changed = change(&mut queue);
+        self.changes.fetch_add(1, Ordering::Release);
+        self.wake_one(&queue);
+        changed
     }
 
-    /// For who is in the midst of a batch.
-    fn note(&self, queue: &Queue) {
-        self.one_works.store(queue.one_works(), Ordering::Relaxed);
+    fn wake_one(&self, queue: &Queue) {
+        if queue.may_wake() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// On each of the threads.
+    fn serve(&self) {
+        let mut scratch = Scratch::default();
+        while let Some(work) = self.next() {
+            match work {
+                Work::Tokenise(texts) => self.tokenise(texts),
+                Work::Encode(batch, tokens) => {
+                    self.encode(batch, &mut scratch);
+                    self.change(|queue| queue.encoded(tokens));
+                }
+            }
+        }
     }
 
     /// None once the encoder is dropped.
@@ -160,21 +154,36 @@ impl Shared {
                 return None;
             }
             if let Some(work) = queue.take() {
-                self.note(&queue);
-                if queue.has_work() {
-                    self.wake.notify_one();
-                }
+                self.wake_one(&queue);
                 return Some(work);
             }
-            queue.rests();
-            self.note(&queue);
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            queue.resumes();
+            if queue.wants_help() {
+                queue.helps();
+                self.wake_one(&queue);
+                let seen = self.changes.load(Ordering::Acquire);
+                drop(queue);
+                self.help(seen);
+                queue = self.queue();
+                queue.has_helped();
+            } else {
+                queue.sleeps();
+                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.has_slept();
+            }
+        }
+    }
+
+    /// Takes over parts of what others do, until there may be something to take from the queue.
+    fn help(&self, seen: u64) {
+        while self.changes.load(Ordering::Acquire) == seen {
+            if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                thread::yield_now();
+            }
         }
     }
 
     fn tokenise(&self, texts: Vec<Text<()>>) {
-        // On the worker's threads.
+        // Others help.
         let tokenised = texts.into_par_iter().map(|Text { job, index, .. }| {
             let tokens = catch_unwind(AssertUnwindSafe(|| job.tokenise(index, &self.model)));
             let tokens = tokens.unwrap_or_else(|_| Err(EncodeError::because("tokenising panicked").into()));
@@ -182,12 +191,12 @@ impl Shared {
             Text { job, index, tokens }
         });
         let tokenised = tokenised.collect();
-        self.queue().tokenised(tokenised);
+        self.change(|queue| queue.tokenised(tokenised));
     }
 
-    fn encode(&self, batch: Vec<Text<Tokens>>, worker: &mut Worker) {
+    fn encode(&self, batch: Vec<Text<Tokens>>, scratch: &mut Scratch) {
         let tokens: Vec<_> = batch.iter().map(|text| &text.tokens).collect();
-        let vectors = catch_unwind(AssertUnwindSafe(|| self.model.pooled(&tokens, worker)));
+        let vectors = catch_unwind(AssertUnwindSafe(|| self.model.pooled(&tokens, &self.threads, scratch)));
         match vectors.unwrap_or_else(|_| Err(EncodeError::because("the network panicked"))) {
             Ok(vectors) => {
                 for (text, mut vector) in batch.iter().zip(vectors) {

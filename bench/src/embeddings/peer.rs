@@ -38,6 +38,8 @@ impl Run {
 /// One way to use the runtime, in a process that is ready.
 struct Setting {
     name: String,
+    /// Batches that it has at a time.
+    workers: usize,
     program: Program,
     /// The batch sizes that were tried, and the best rate of each.
     tried: Vec<(usize, f64)>,
@@ -75,7 +77,7 @@ impl Peer {
                     "do": "open", "graph": work.graph(graph), "ids": work.ids, "threads": threads, "workers": workers,
                 });
                 let _: Value = program.call(open).await?;
-                settings.push(Setting { name: setting(graph, workers, threads), program, tried: Vec::new() });
+                settings.push(Setting { name: setting(graph, workers, threads), workers, program, tried: Vec::new() });
             }
         }
         Ok(Peer { settings, every: 1 })
@@ -89,7 +91,7 @@ impl Peer {
             let mut program = Program::start("candle", command.env("RAYON_NUM_THREADS", threads.to_string()))?;
             let open = json!({"do": "open", "folder": work.model, "ids": work.ids, "workers": workers});
             let _: Value = program.call(open).await?;
-            settings.push(Setting { name: setting("", workers, threads), program, tried: Vec::new() });
+            settings.push(Setting { name: setting("", workers, threads), workers, program, tried: Vec::new() });
         }
         Ok(Peer { settings, every: SAMPLED })
     }
@@ -108,9 +110,10 @@ impl Peer {
         Ok(())
     }
 
-    /// The fastest with one of these sizes, of those that were tried.
-    pub(crate) fn best(&self, batches: &[usize]) -> Result<Choice> {
-        let tried = self.settings.iter().enumerate().flat_map(|(at, setting)| {
+    /// The fastest with one of these sizes and so many batches at a time, or fewer, of those that were tried.
+    pub(crate) fn best(&self, batches: &[usize], at_once_max: usize) -> Result<Choice> {
+        let settings = self.settings.iter().enumerate().filter(|(_, setting)| setting.workers <= at_once_max);
+        let tried = settings.flat_map(|(at, setting)| {
             let allowed = setting.tried.iter().filter(|(batch, _)| batches.contains(batch));
             allowed.map(move |(batch, rate)| (at, *batch, *rate))
         });

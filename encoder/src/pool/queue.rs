@@ -18,6 +18,9 @@ const TURN_TEXTS: usize = 8;
 const TOKENISE_TEXTS: usize = 16;
 const TOKENISE_BYTES: usize = 16 << 10;
 
+/// Threads that help others at most: steps of a few texts are not worth more.
+const HELPERS_MAX: usize = 7;
+
 /// What waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Queued {
@@ -48,31 +51,36 @@ struct Waiting {
 
 pub(super) struct Queue {
     options: EncoderOptions,
-    workers: usize,
+    threads: usize,
     waiting: VecDeque<Waiting>,
     ready: Vec<Text<Tokens>>,
     ready_tokens: usize,
     /// Tokens of a batch, as [`Self::plan`] has it; None once there are more texts than it knew of.
     share: Option<usize>,
     queued: Queued,
-    /// Tokens of the batches that workers are at.
+    /// Tokens of the batches that threads are at.
     encoding_tokens: usize,
-    idle_workers: usize,
+    /// Threads that tokenise, that help others, and that sleep.
+    tokenising: usize,
+    helping: usize,
+    sleeping: usize,
     stopped: bool,
 }
 
 impl Queue {
-    pub(super) fn new(options: EncoderOptions, workers: usize) -> Self {
+    pub(super) fn new(options: EncoderOptions, threads: usize) -> Self {
         Self {
             options,
-            workers,
+            threads,
             waiting: VecDeque::new(),
             ready: Vec::new(),
             ready_tokens: 0,
             share: None,
             queued: Queued::default(),
             encoding_tokens: 0,
-            idle_workers: 0,
+            tokenising: 0,
+            helping: 0,
+            sleeping: 0,
             stopped: false,
         }
     }
@@ -124,33 +132,44 @@ impl Queue {
         self.queued.bytes -= job.bytes(index);
     }
 
-    /// True where another worker would find something.
-    pub(super) fn has_work(&self) -> bool {
-        !self.ready.is_empty() || (!self.waiting.is_empty() && self.wants_tokens())
+    /// Whether a thread that finds nothing has something to help with. Who tokenises a text will encode one.
+    pub(super) fn wants_help(&self) -> bool {
+        self.tokenising + self.encoding_tokens > 0 && self.helping < HELPERS_MAX
     }
 
-    /// A worker found nothing and waits, until it says [`Self::resumes`].
-    pub(super) fn rests(&mut self) {
-        self.idle_workers += 1;
+    /// A thread found nothing and helps the others, until it says [`Self::has_helped`].
+    pub(super) fn helps(&mut self) {
+        self.helping += 1;
     }
 
-    pub(super) fn resumes(&mut self) {
-        self.idle_workers -= 1;
+    pub(super) fn has_helped(&mut self) {
+        self.helping -= 1;
     }
 
-    /// Whether one worker has all the work there is, so that the other cores are free for it.
-    pub(super) fn one_works(&self) -> bool {
-        self.workers > 1 && self.idle_workers + 1 == self.workers && !self.has_work()
+    /// A thread found nothing and sleeps, until it says [`Self::has_slept`].
+    pub(super) fn sleeps(&mut self) {
+        self.sleeping += 1;
+    }
+
+    pub(super) fn has_slept(&mut self) {
+        self.sleeping -= 1;
+    }
+
+    /// Whether a thread that sleeps would find something, to do or to help with.
+    pub(super) fn may_wake(&self) -> bool {
+        let has_work = !self.ready.is_empty() || (!self.waiting.is_empty() && self.wants_tokens());
+        self.sleeping > 0 && (has_work || self.wants_help())
     }
 
     fn wants_tokens(&self) -> bool {
-        self.ready_tokens < self.options.batch_tokens_max * self.workers
+        self.ready_tokens < self.options.batch_tokens_max * self.threads
     }
 
     pub(super) fn take(&mut self) -> Option<Work> {
         if self.wants_tokens() {
             let texts = self.take_waiting();
             if !texts.is_empty() {
+                self.tokenising += 1;
                 return Some(Work::Tokenise(texts));
             }
         }
@@ -184,6 +203,7 @@ impl Queue {
 
     /// What [`Work::Tokenise`] came to: None for a text that failed.
     pub(super) fn tokenised(&mut self, texts: Vec<Text<Option<Tokens>>>) {
+        self.tokenising -= 1;
         for Text { job, index, tokens } in texts {
             match tokens {
                 None => self.leaves(&job, index),
@@ -196,11 +216,11 @@ impl Queue {
         }
     }
 
-    /// Tokens of a batch such that all workers are done at the same time, after as few batches as the limit allows.
+    /// Tokens of a batch such that all threads are done at the same time, after as few batches as the limit allows.
     fn plan(&self) -> usize {
-        let (workers, batch_tokens_max) = (self.workers, self.options.batch_tokens_max);
+        let (threads, batch_tokens_max) = (self.threads, self.options.batch_tokens_max);
         let tokens = self.ready_tokens + self.encoding_tokens;
-        let batches = tokens.div_ceil(workers * batch_tokens_max).max(1) * workers;
+        let batches = tokens.div_ceil(threads * batch_tokens_max).max(1) * threads;
         tokens.div_ceil(batches)
     }
 
@@ -211,7 +231,7 @@ impl Queue {
         let share = *self.share.insert(self.share.unwrap_or_else(|| self.plan()));
         let lengths: Vec<_> = self.ready.iter().map(|text| text.tokens.ids.len()).collect();
         let mut order: Vec<_> = (0..lengths.len()).collect();
-        let last = self.ready_tokens <= share * self.workers;
+        let last = self.ready_tokens <= share * self.threads;
         if last {
             order.sort_by_key(|text| Reverse(lengths[*text]));
         }
@@ -250,7 +270,7 @@ impl Queue {
         }
     }
 
-    /// A worker is done with a batch of so many tokens.
+    /// A thread is done with a batch of so many tokens.
     pub(super) fn encoded(&mut self, tokens: usize) {
         self.encoding_tokens -= tokens;
     }

@@ -106,7 +106,7 @@ impl Default for Config {
             hub_timeout: Duration::from_secs(600),
             hub_bytes_max: 4 << 30,
             local_threads: 0,
-            local_batch_tokens_max: 384,
+            local_batch_tokens_max: 256,
             local_queue_texts_max: 100_000,
             local_queue_bytes_max: 128 << 20,
             cache_size: 10_000,

@@ -21,23 +21,23 @@ const CANDLE_MIN: f64 = 1.8;
 const COMPARED: usize = 8;
 const SAME_COSINE_MIN: f64 = 0.9999;
 
-/// How texts are sent, and what the peers may make of it.
+/// How many texts a request has, and what the peers may make of it.
 struct Shape {
     what: &'static str,
-    clients: usize,
     batch: usize,
     /// Sizes of the peers' batches: the best one counts.
     theirs: &'static [usize],
 }
 
-const SHAPES: [Shape; 5] = [
-    Shape { what: "batches of 1", clients: 1, batch: 1, theirs: &[1] },
-    Shape { what: "batches of 8", clients: 1, batch: 8, theirs: &[8] },
-    Shape { what: "batches of 32", clients: 1, batch: 32, theirs: &[32] },
-    Shape { what: "batches of 64", clients: 1, batch: 64, theirs: &[64] },
-    // Sixteen texts are there at a time.
-    Shape { what: "16 clients with a text each", clients: 16, batch: 1, theirs: &[1, 8, 16] },
+const SHAPES: [Shape; 4] = [
+    Shape { what: "batches of 1", batch: 1, theirs: &[1] },
+    Shape { what: "batches of 8", batch: 8, theirs: &[8] },
+    Shape { what: "batches of 32", batch: 32, theirs: &[32] },
+    Shape { what: "batches of 64", batch: 64, theirs: &[64] },
 ];
+const CROWD_CLIENTS: usize = 16;
+/// Sixteen texts are there at a time.
+const CROWD: Shape = Shape { what: "16 clients with a text each", batch: 1, theirs: &[1, 8, 16] };
 const BATCHES: [usize; 5] = [1, 8, 16, 32, 64];
 
 /// One side's rounds: texts/s, and milliseconds of the processor for each text.
@@ -50,6 +50,11 @@ struct Side {
 impl Side {
     fn rate(&self) -> f64 {
         stats::median(&self.rates)
+    }
+
+    /// For people.
+    fn shown(&self) -> String {
+        number(self.rate(), "/s")
     }
 
     fn add(&mut self, run: Run) {
@@ -66,18 +71,85 @@ pub(super) async fn run(env: &Env, section: &mut Section) -> Result<()> {
     section.add(same(platform.gateway, &work, &mut onnx, &mut candle).await?);
     onnx.try_all(&BATCHES).await?;
     candle.try_all(&BATCHES).await?;
+    let mut bench = Bench { env, platform: &platform, work: &work, peers: [onnx, candle] };
     for shape in &SHAPES {
-        let choices = [onnx.best(shape.theirs)?, candle.best(shape.theirs)?];
-        let bodies: Vec<Bytes> = work.texts.chunks(shape.batch).map(api::body).collect();
-        let mut sides = [Side::default(), Side::default(), Side::default()];
-        for _ in 0..env.sizes.embedding_rounds {
-            ours(&platform, &work, shape, &bodies, &mut sides[0]).await?;
-            sides[1].add(onnx.encode(&choices[0]).await?);
-            sides[2].add(candle.encode(&choices[1]).await?);
-        }
-        lines(shape, &sides, &choices).into_iter().for_each(|line| section.add(line));
+        bench.beside_as_many_at_once(shape).await?.into_iter().for_each(|line| section.add(line));
     }
+    bench.crowd().await?.into_iter().for_each(|line| section.add(line));
     platform.server.stop().await
+}
+
+const PEERS: [(&str, f64); 2] = [("ONNX Runtime", ONNX_RUNTIME_MIN), ("candle", CANDLE_MIN)];
+
+struct Bench<'a> {
+    env: &'a Env,
+    platform: &'a Platform,
+    work: &'a Work,
+    /// In the order of [`PEERS`].
+    peers: [Peer; 2],
+}
+
+/// Who is measured with a number of batches at a time: the platform, and the peers as chosen.
+struct Sides {
+    clients: usize,
+    ours: Side,
+    peers: [(Choice, Side); 2],
+}
+
+impl Bench<'_> {
+    fn sides(&self, shape: &Shape, clients: usize) -> Result<Sides> {
+        let choice = |peer: &Peer| Ok::<_, anyhow::Error>((peer.best(shape.theirs, clients)?, Side::default()));
+        let peers = [choice(&self.peers[0])?, choice(&self.peers[1])?];
+        Ok(Sides { clients, ours: Side::default(), peers })
+    }
+
+    async fn round(&mut self, bodies: &[Bytes], sides: &mut Sides) -> Result<()> {
+        ours(self.platform, self.work, sides.clients, bodies, &mut sides.ours).await?;
+        for (peer, (choice, side)) in self.peers.iter_mut().zip(&mut sides.peers) {
+            side.add(peer.encode(choice).await?);
+        }
+        Ok(())
+    }
+
+    /// One client beside peers with one batch at a time, and a client per core beside peers who may have as many.
+    async fn beside_as_many_at_once(&mut self, shape: &Shape) -> Result<Vec<Line>> {
+        let bodies = self.bodies(shape);
+        let (mut one, mut more) = (self.sides(shape, 1)?, self.sides(shape, self.env.threads)?);
+        for _ in 0..self.env.sizes.embedding_rounds {
+            self.round(&bodies, &mut one).await?;
+            self.round(&bodies, &mut more).await?;
+        }
+        let names = [
+            format!("{}, one client beside one batch at a time", shape.what),
+            format!("{}, {} clients", shape.what, more.clients),
+        ];
+        let mut lines = Vec::new();
+        for (name, sides) in names.iter().zip([&one, &more]) {
+            lines.extend(rates(name, sides));
+            lines.push(processor(name, sides));
+        }
+        let (choice, theirs) = &more.peers[0];
+        let ratio = one.ours.rate() / theirs.rate();
+        let name = format!("{}, one client beside ONNX Runtime's best ({})", shape.what, choice.name);
+        lines.push(Line::figure(&name, one.ours.shown(), theirs.shown(), Some(ratio)));
+        Ok(lines)
+    }
+
+    /// Clients of whose texts a server has to make batches by itself.
+    async fn crowd(&mut self) -> Result<Vec<Line>> {
+        let bodies = self.bodies(&CROWD);
+        let mut sides = self.sides(&CROWD, CROWD_CLIENTS)?;
+        for _ in 0..self.env.sizes.embedding_rounds {
+            self.round(&bodies, &mut sides).await?;
+        }
+        let mut lines = rates(CROWD.what, &sides);
+        lines.push(processor(CROWD.what, &sides));
+        Ok(lines)
+    }
+
+    fn bodies(&self, shape: &Shape) -> Vec<Bytes> {
+        self.work.texts.chunks(shape.batch).map(api::body).collect()
+    }
 }
 
 /// That everybody computes the same.
@@ -95,29 +167,28 @@ async fn same(gateway: SocketAddr, work: &Work, onnx: &mut Peer, candle: &mut Pe
     Ok(Line::holds(&what, least >= SAME_COSINE_MIN, format!("cosine ≥ {least:.6}")))
 }
 
-async fn ours(platform: &Platform, work: &Work, shape: &Shape, bodies: &[Bytes], side: &mut Side) -> Result<()> {
+async fn ours(platform: &Platform, work: &Work, clients: usize, bodies: &[Bytes], side: &mut Side) -> Result<()> {
     let before = platform.server.cpu_seconds()?;
     let request = |number: u64| api::embed(bodies[number as usize].clone());
     let length = Length::Requests(bodies.len() as u64);
-    let outcome = load::run(platform.gateway, shape.clients, length, &request).await?;
+    let outcome = load::run(platform.gateway, clients, length, &request).await?;
     let texts = work.texts.len() as f64;
     side.rates.push(texts / outcome.seconds);
     side.cpu_ms.push(1e3 * (platform.server.cpu_seconds()? - before) / texts);
     Ok(())
 }
 
-fn lines(shape: &Shape, [ours, onnx, candle]: &[Side; 3], [onnx_choice, candle_choice]: &[Choice; 2]) -> [Line; 3] {
-    let rate = |side: &Side| number(side.rate(), "/s");
-    let beside = |name: &str, choice: &Choice, side: &Side, wanted: f64| {
-        let what = format!("{}: {name} ({})", shape.what, choice.name);
-        let ratio = ours.rate() / side.rate();
-        Line::ratio(&what, rate(ours), rate(side), ratio, Target::AtLeast(wanted))
+fn rates(name: &str, sides: &Sides) -> Vec<Line> {
+    let beside = |((peer, wanted), (choice, side)): ((&str, f64), &(Choice, Side))| {
+        let what = format!("{name}: {peer} ({})", choice.name);
+        let ratio = sides.ours.rate() / side.rate();
+        Line::ratio(&what, sides.ours.shown(), side.shown(), ratio, Target::AtLeast(wanted))
     };
-    let (mine, other) = (stats::median(&ours.cpu_ms), stats::median(&onnx.cpu_ms));
-    let cpu = format!("{}: CPU time of a text, the whole platform's and ONNX Runtime's", shape.what);
-    [
-        beside("ONNX Runtime", onnx_choice, onnx, ONNX_RUNTIME_MIN),
-        beside("candle", candle_choice, candle, CANDLE_MIN),
-        Line::figure(&cpu, number(mine, "ms"), number(other, "ms"), Some(mine / other)),
-    ]
+    PEERS.into_iter().zip(&sides.peers).map(beside).collect()
+}
+
+fn processor(name: &str, sides: &Sides) -> Line {
+    let (mine, other) = (stats::median(&sides.ours.cpu_ms), stats::median(&sides.peers[0].1.cpu_ms));
+    let what = format!("{name}: CPU time of a text, the whole platform's and ONNX Runtime's");
+    Line::figure(&what, number(mine, "ms"), number(other, "ms"), Some(mine / other))
 }

@@ -9,9 +9,9 @@ fn job(texts: usize) -> (Arc<Job>, oneshot::Receiver<Answer>) {
     (Job::new(Request { inputs, normalise: None, truncate: true }, true, sender).unwrap(), receiver)
 }
 
-fn queue(workers: usize, batch_tokens_max: usize) -> Queue {
+fn queue(threads: usize, batch_tokens_max: usize) -> Queue {
     let limits = EncoderOptions { threads: 1, batch_tokens_max, queue_texts_max: 100, queue_bytes_max: 1000 };
-    Queue::new(limits, workers)
+    Queue::new(limits, threads)
 }
 
 /// Tokenises all that waits, each text `length` tokens long.
@@ -19,6 +19,7 @@ fn tokenise(queue: &mut Queue, length: usize) {
     while let Some(texts) = Some(queue.take_waiting()).filter(|texts| !texts.is_empty()) {
         let tokens = Tokens { ids: vec![1; length], truncated: None };
         let text = |text: Text<()>| Text { job: text.job, index: text.index, tokens: Some(tokens.clone()) };
+        queue.tokenising += 1;
         queue.tokenised(texts.into_iter().map(text).collect());
     }
 }
@@ -40,19 +41,20 @@ fn ready(queue: &mut Queue, lengths: &[usize]) -> oneshot::Receiver<Answer> {
     };
     queue.queued.texts += lengths.len();
     queue.queued.bytes += lengths.len() * 4;
+    queue.tokenising += 1;
     queue.tokenised(lengths.iter().copied().enumerate().map(text).collect());
     receiver
 }
 
-/// Takes batches until nothing is left, by workers that are all done at once: how many tokens each has.
+/// Takes batches until nothing is left, by threads that are all done at once: how many tokens each has.
 fn rounds(queue: &mut Queue) -> Vec<Vec<usize>> {
-    let (mut rounds, workers) = (Vec::new(), queue.workers);
+    let (mut rounds, threads) = (Vec::new(), queue.threads);
     loop {
         let batches = std::iter::from_fn(|| match queue.take() {
             Some(Work::Encode(_, tokens)) => Some(tokens),
             _ => None,
         });
-        let round: Vec<_> = batches.take(workers).collect();
+        let round: Vec<_> = batches.take(threads).collect();
         round.iter().for_each(|tokens| queue.encoded(*tokens));
         if round.is_empty() {
             return rounds;
@@ -62,7 +64,7 @@ fn rounds(queue: &mut Queue) -> Vec<Vec<usize>> {
 }
 
 #[test]
-fn idle_workers_share_what_is_there() {
+fn idle_threads_share_what_is_there() {
     let mut queue = queue(2, 512);
     let (job, _receiver) = job(8);
     queue.push(job).unwrap();
@@ -141,7 +143,7 @@ fn who_left_makes_room() {
 }
 
 #[test]
-fn workers_are_done_at_the_same_time() {
+fn threads_are_done_at_the_same_time() {
     let mut queue = queue(2, 256);
     let _receiver = ready(&mut queue, &[40, 5, 31, 9, 22, 38, 17, 26]);
     assert_eq!(rounds(&mut queue), [[92, 96]]);
@@ -167,18 +169,27 @@ fn one_that_waits_is_not_overtaken_by_the_longer_ones_behind_it() {
 }
 
 #[test]
-fn one_works_where_all_others_rest_and_nothing_waits() {
+fn who_finds_nothing_helps_while_others_are_at_something() {
     let mut queue = queue(2, 512);
-    assert!(!queue.one_works(), "the other worker does not rest");
-    queue.rests();
-    assert!(queue.one_works());
-    let _receiver = ready(&mut queue, &[10, 10]);
-    assert!(!queue.one_works(), "there is something for the other one");
-    assert_eq!(encode(&mut queue), 1);
-    assert!(!queue.one_works(), "there is still something");
-    queue.resumes();
-    assert_eq!(encode(&mut queue), 1);
-    assert!(!queue.one_works(), "both are at it");
-    queue.rests();
-    assert!(queue.one_works());
+    queue.sleeps();
+    assert!(!queue.wants_help() && !queue.may_wake(), "nobody does anything");
+    let (job, _receiver) = job(1);
+    queue.push(job).unwrap();
+    assert!(queue.may_wake(), "there is a text");
+    let Some(Work::Tokenise(texts)) = queue.take() else { panic!("nothing to tokenise") };
+    assert!(queue.wants_help() && queue.may_wake(), "there will be something to encode");
+    queue.tokenised(texts.into_iter().map(|Text { job, index, .. }| Text { job, index, tokens: None }).collect());
+    assert!(!queue.wants_help() && !queue.may_wake(), "the text was none");
+    let _receiver2 = ready(&mut queue, &[10]);
+    let Some(Work::Encode(_, tokens)) = queue.take() else { panic!("nothing to encode") };
+    assert!(queue.wants_help() && queue.may_wake());
+    queue.has_slept();
+    assert!(!queue.may_wake(), "everybody is awake");
+    (0..HELPERS_MAX).for_each(|_| queue.helps());
+    queue.sleeps();
+    assert!(!queue.wants_help() && !queue.may_wake(), "enough do");
+    queue.has_helped();
+    assert!(queue.wants_help());
+    queue.encoded(tokens);
+    assert!(!queue.wants_help(), "it is done");
 }
