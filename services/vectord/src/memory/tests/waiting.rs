@@ -263,7 +263,8 @@ fn what_is_replaced_beside_a_search_is_found(engine: EngineKind) {
                 let found = found.join().unwrap().unwrap();
                 let mut ids: Vec<_> = found.iter().map(|found| found.record.id().to_owned()).collect();
                 let mut nearest = nearest.clone();
-                (ids.sort(), nearest.sort());
+                ids.sort();
+                nearest.sort();
                 assert_eq!(ids, nearest, "{what}");
             });
         }
