@@ -25,7 +25,8 @@ pub(crate) fn section(env: &Env) -> Section {
              token ids, sorted by length over all texts, are timed around the network alone, and run at whichever of their \
              settings was fastest in the same run: ONNX Runtime over the graph of the same weights, plain or of its own \
              fused operators; candle compiled for this processor. Each is beside as many batches at a time as it may have: \
-             one client beside the peers' fastest setting of one worker, a client per core beside the fastest of all. There is no int8 mode: what keeps a vector independent of its \
+             one client beside the peers' fastest setting of one worker, a client per core beside the fastest of all; and one \
+             client beside the fastest of all too. There is no int8 mode: what keeps a vector independent of its \
              batch gains too little ([ADR 0040](adr/0040-encoder.md)).",
             texts = env.sizes.embedded_texts,
             rounds = env.sizes.embedding_rounds,
