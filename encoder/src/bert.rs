@@ -1,21 +1,21 @@
 //! BERT's forward pass (arXiv 1810.04805) over tokens that lie one after another, without padding.
 //!
-//! Shapes: `T` tokens of all texts of a batch, `H` hidden, `F` intermediate. All rows are computed alike,
-//! whatever lies beside them: products give each row by the same additions in the same order.
+//! Shapes: `T` tokens of all texts of a batch, `H` hidden, `F` intermediate; all in [`panels`]. All rows are
+//! computed alike, whatever lies beside them: products give each row by the same additions in the same order.
 
+mod activation;
 mod attention;
-mod gelu;
 mod linear;
-mod rows;
-
-use rten_gemm::GemmExecutor;
-use rten_simd::SimdOp;
+mod normal;
+mod panels;
+mod product;
 
 use crate::architecture::Architecture;
 use crate::error::{EncodeError, OpenError};
 use crate::weights::Weights;
 use linear::Linear;
-use rows::{Activate, NormaliseSum, share_out};
+use normal::Normal;
+use panels::{Columns, Line, PANEL};
 
 /// A BERT with its weights, packed for this processor.
 pub(crate) struct Bert {
@@ -38,24 +38,19 @@ struct Layer {
     narrowed: Normal,
 }
 
-/// What a layer normalisation scales and shifts by.
-pub(crate) struct Normal {
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-    epsilon: f32,
-}
-
 /// Memory of a pass, kept for the next one.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    /// `T × H`: the tokens' vectors; after a pass, its result.
-    tokens: Vec<f32>,
-    projected: Vec<f32>,
-    context: Vec<f32>,
-    product: Vec<f32>,
-    wide: Vec<f32>,
+    /// The tokens' vectors: `T × H`.
+    tokens: Vec<Line>,
+    /// Queries, keys and values.
+    projected: Vec<Line>,
+    context: Vec<Line>,
+    wide: Vec<Line>,
     /// One per thread.
     attention: Vec<attention::Scratch>,
+    /// The result, row by row.
+    vectors: Vec<f32>,
 }
 
 impl Bert {
@@ -82,17 +77,24 @@ impl Bert {
     /// The last layer's vectors of the tokens of each text, one text after another: `T × H`. Each step is shared
     /// out to the threads of the pool that it is called on, as far as they have nothing else to do.
     pub(crate) fn forward<'a>(&self, texts: &[&[u32]], scratch: &'a mut Scratch) -> Result<&'a [f32], EncodeError> {
-        self.embed(texts, &mut scratch.tokens)?;
-        let gemm = GemmExecutor::new();
+        let rows = texts.iter().map(|text| text.len()).sum();
+        self.embed(texts, rows, &mut scratch.tokens)?;
         for layer in &self.layers {
-            layer.forward(&gemm, &self.architecture, texts, scratch)?;
+            layer.forward(&self.architecture, texts, rows, scratch);
         }
-        Ok(&scratch.tokens)
+        let Scratch { tokens, vectors, .. } = scratch;
+        vectors.resize(rows * self.hidden(), 0.0);
+        for (row, vector) in vectors.chunks_exact_mut(self.hidden()).enumerate() {
+            let lines = tokens[row..].iter().step_by(rows);
+            vector.chunks_mut(PANEL).zip(lines).for_each(|(part, line)| part.copy_from_slice(&line.0[..part.len()]));
+        }
+        Ok(vectors)
     }
 
-    fn embed(&self, texts: &[&[u32]], tokens: &mut Vec<f32>) -> Result<(), EncodeError> {
-        let hidden = self.architecture.hidden;
-        tokens.clear();
+    fn embed(&self, texts: &[&[u32]], rows: usize, tokens: &mut Vec<Line>) -> Result<(), EncodeError> {
+        let hidden = self.hidden();
+        tokens.resize(hidden.div_ceil(PANEL) * rows, Line::ZERO);
+        let mut row = 0;
         for text in texts {
             let positions = self.positions[self.architecture.first_position * hidden..].chunks_exact(hidden);
             if text.len() > positions.len() {
@@ -101,67 +103,52 @@ impl Bert {
             for (id, position) in text.iter().zip(positions) {
                 let word = usize::try_from(*id).ok().and_then(|id| self.words.chunks_exact(hidden).nth(id));
                 let word = word.ok_or_else(|| EncodeError::because("a token id is beyond the vocabulary"))?;
-                tokens.extend(word.iter().zip(position).map(|(x, y)| x + y));
+                let lines = tokens[row..].iter_mut().step_by(rows);
+                for ((word, position), line) in word.chunks(PANEL).zip(position.chunks(PANEL)).zip(lines) {
+                    *line = Line::ZERO;
+                    line.0.iter_mut().zip(word.iter().zip(position)).for_each(|(sum, (x, y))| *sum = x + y);
+                }
+                row += 1;
             }
         }
-        NormaliseSum { rows: tokens, sums: None, normal: &self.normal }.dispatch();
+        self.normal.apply(tokens, rows);
         Ok(())
     }
 }
 
 impl Layer {
     fn read(architecture: &Architecture, weights: &Weights<'_>, number: usize) -> Result<Self, OpenError> {
-        let &Architecture { hidden, intermediate, epsilon, .. } = architecture;
         let name = |part: &str| format!("encoder.layer.{number}.{part}");
+        let normal = |part: &str| Normal::read(weights, &name(part), architecture.hidden, architecture.epsilon);
         let linear = |parts: &[&str], from, to| {
             let names: Vec<_> = parts.iter().map(|part| name(part)).collect();
             Linear::read(weights, &names, from, to)
         };
+        let (hidden, wide) = (Columns::one_group(architecture.hidden), Columns::one_group(architecture.intermediate));
+        let heads = heads(architecture);
         Ok(Self {
-            attend: linear(&["attention.self.query", "attention.self.key", "attention.self.value"], hidden, hidden)?,
-            merge: linear(&["attention.output.dense"], hidden, hidden)?,
-            merged: Normal::read(weights, &name("attention.output.LayerNorm"), hidden, epsilon)?,
-            widen: linear(&["intermediate.dense"], hidden, intermediate)?,
-            narrow: linear(&["output.dense"], intermediate, hidden)?,
-            narrowed: Normal::read(weights, &name("output.LayerNorm"), hidden, epsilon)?,
+            attend: linear(&["attention.self.query", "attention.self.key", "attention.self.value"], hidden, heads)?,
+            merge: linear(&["attention.output.dense"], heads, hidden)?,
+            merged: normal("attention.output.LayerNorm")?,
+            widen: linear(&["intermediate.dense"], hidden, wide)?,
+            narrow: linear(&["output.dense"], wide, hidden)?,
+            narrowed: normal("output.LayerNorm")?,
         })
     }
 
-    fn forward(
-        &self,
-        gemm: &GemmExecutor,
-        sizes: &Architecture,
-        texts: &[&[u32]],
-        scratch: &mut Scratch,
-    ) -> Result<(), EncodeError> {
-        let Scratch { tokens, projected, context, product, wide, attention } = scratch;
-        self.attend.apply(gemm, tokens, projected)?;
-        context.resize(tokens.len(), 0.0);
-        attention::attend(texts, projected, context, sizes, attention);
-        self.merge.product(gemm, context, product)?;
-        self.merged.sum(tokens, product, &self.merge);
-        self.widen.product(gemm, tokens, wide)?;
-        let (bias, activation) = (self.widen.bias(), sizes.activation);
-        share_out(wide, bias.len(), |_, rows| Activate { rows, bias, activation }.dispatch());
-        self.narrow.product(gemm, wide, product)?;
-        self.narrowed.sum(tokens, product, &self.narrow);
-        Ok(())
+    fn forward(&self, sizes: &Architecture, texts: &[&[u32]], rows: usize, scratch: &mut Scratch) {
+        let Scratch { tokens, projected, context, wide, attention, .. } = scratch;
+        self.attend.apply(tokens, rows, projected);
+        attention::attend(texts, projected, heads(sizes), context, attention);
+        self.merge.add(context, rows, tokens);
+        self.merged.apply(tokens, rows);
+        self.widen.activate(tokens, rows, wide, sizes.activation);
+        self.narrow.add(wide, rows, tokens);
+        self.narrowed.apply(tokens, rows);
     }
 }
 
-impl Normal {
-    fn read(weights: &Weights<'_>, name: &str, width: usize, epsilon: f32) -> Result<Self, OpenError> {
-        let scale = weights.tensor(&format!("{name}.weight"), &[width])?;
-        let shift = weights.tensor(&format!("{name}.bias"), &[width])?;
-        Ok(Self { scale, shift, epsilon })
-    }
-
-    /// `rows = normal(rows + product + bias)`, with the bias of the matrix that the product is of.
-    fn sum(&self, rows: &mut [f32], product: &[f32], matrix: &Linear) {
-        let width = self.scale.len();
-        share_out(rows, width, |first, rows| {
-            let product = &product[first * width..][..rows.len()];
-            NormaliseSum { rows, sums: Some((product, matrix.bias())), normal: self }.dispatch();
-        });
-    }
+/// A head's components lie in panels of their own.
+fn heads(sizes: &Architecture) -> Columns {
+    Columns { groups: sizes.heads, width: sizes.hidden / sizes.heads }
 }

@@ -9,7 +9,7 @@
 //!
 //! - [`Source::Weights`]: `model.safetensors` of BERT and RoBERTa models. The tokens of a batch lie one after
 //!   another, without padding, so that a matrix product has as many rows as there are tokens; only
-//!   attention looks at one text at a time. The products are rten's (`rten-gemm`).
+//!   attention looks at one text at a time.
 //! - [`Source::Graph`]: `onnx/model.onnx`, any architecture, run by rten over batches of nearly equal lengths.
 //!
 //! Invariants:

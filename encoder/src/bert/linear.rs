@@ -1,56 +1,60 @@
-//! A matrix, packed once for this processor's registers, and a bias.
+//! A matrix and a bias.
 
-use rten_gemm::{BiasVector, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
-use rten_tensor::Matrix;
+use rayon::prelude::*;
+use rten_simd::SimdOp;
 
-use crate::error::{EncodeError, OpenError};
+use super::panels::{Columns, Line, PANEL};
+use super::product::{Product, Then};
+use crate::architecture::Activation;
+use crate::error::OpenError;
 use crate::weights::Weights;
 
 pub(super) struct Linear {
-    /// `from × to`.
-    matrix: PackedBMatrix<f32>,
-    bias: Vec<f32>,
+    /// Panels, each with a line for each column of the input, those that fill up its panels too.
+    matrix: Vec<Line>,
+    depth: usize,
+    /// A line for each panel.
+    bias: Vec<Line>,
 }
 
 impl Linear {
     /// One matrix, or several from the same input whose outputs are put side by side.
-    pub(super) fn read(weights: &Weights<'_>, names: &[String], from: usize, to: usize) -> Result<Self, OpenError> {
-        let (mut rows, mut bias) = (Vec::with_capacity(names.len() * from * to), Vec::with_capacity(names.len() * to));
-        for name in names {
-            rows.extend(weights.tensor(&format!("{name}.weight"), &[to, from])?);
-            bias.extend(weights.tensor(&format!("{name}.bias"), &[to])?);
+    pub(super) fn read(weights: &Weights<'_>, names: &[String], from: Columns, to: Columns) -> Result<Self, OpenError> {
+        let (inputs, outputs) = (from.groups * from.width, to.groups * to.width);
+        let depth = from.panels() * PANEL;
+        let mut matrix = vec![Line::ZERO; names.len() * to.panels() * depth];
+        let mut bias = Vec::with_capacity(names.len() * to.panels());
+        for (name, matrix) in names.iter().zip(matrix.chunks_exact_mut(to.panels() * depth)) {
+            let values = weights.tensor(&format!("{name}.weight"), &[outputs, inputs])?;
+            for (row, (panel, at)) in values.chunks_exact(inputs).zip(to.places()) {
+                for (value, (from_panel, from_at)) in row.iter().zip(from.places()) {
+                    matrix[panel * depth + from_panel * PANEL + from_at].0[at] = *value;
+                }
+            }
+            bias.extend(to.lines(&weights.tensor(&format!("{name}.bias"), &[outputs])?));
         }
-        // Files have the matrix by output; a transposed view is `from × to`.
-        let matrix =
-            GemmExecutor::<f32>::new().prepack_b(Matrix::from_data([bias.len(), from], rows.as_slice()).transposed());
-        Ok(Self { matrix, bias })
+        Ok(Self { matrix, depth, bias })
     }
 
-    pub(super) fn bias(&self) -> &[f32] {
-        &self.bias
+    /// `output = input × matrix + bias`, of `rows` rows.
+    pub(super) fn apply(&self, input: &[Line], rows: usize, output: &mut Vec<Line>) {
+        self.share_out(input, rows, output, Then::Store);
     }
 
-    /// `input` (rows of `from`) times the matrix, without the bias: for who goes through all of it anyway.
-    pub(super) fn product(&self, gemm: &GemmExecutor, input: &[f32], output: &mut Vec<f32>) -> Result<(), EncodeError> {
-        self.multiply(gemm, input, output, GemmOptions::default())
+    /// The same, with an activation behind it.
+    pub(super) fn activate(&self, input: &[Line], rows: usize, output: &mut Vec<Line>, activation: Activation) {
+        self.share_out(input, rows, output, Then::Activate(activation));
     }
 
-    /// `input` times the matrix, plus the bias.
-    pub(super) fn apply(&self, gemm: &GemmExecutor, input: &[f32], output: &mut Vec<f32>) -> Result<(), EncodeError> {
-        let bias = Some(BiasVector::Row(&self.bias));
-        self.multiply(gemm, input, output, GemmOptions { bias, ..GemmOptions::default() })
+    /// `output += input × matrix + bias`.
+    pub(super) fn add(&self, input: &[Line], rows: usize, output: &mut Vec<Line>) {
+        self.share_out(input, rows, output, Then::Add);
     }
 
-    fn multiply(
-        &self,
-        gemm: &GemmExecutor,
-        input: &[f32],
-        output: &mut Vec<f32>,
-        options: GemmOptions<'_, f32, f32, f32>,
-    ) -> Result<(), EncodeError> {
-        let rows = input.len() / self.matrix.rows();
-        output.resize(rows * self.matrix.cols(), 0.0);
-        let input = GemmInputA::Unpacked(Matrix::from_data([rows, self.matrix.rows()], input));
-        gemm.gemm(output, input, GemmInputB::Packed(&self.matrix), options).map_err(EncodeError::because)
+    /// A panel is one thread's.
+    fn share_out(&self, input: &[Line], rows: usize, output: &mut Vec<Line>, then: Then) {
+        output.resize(self.bias.len() * rows, Line::ZERO);
+        let panels = output.par_chunks_mut(rows).zip(self.matrix.par_chunks(self.depth)).zip(&self.bias);
+        panels.for_each(|((output, matrix), bias)| Product { input, rows, matrix, bias, output, then }.dispatch());
     }
 }

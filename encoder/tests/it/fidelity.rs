@@ -71,6 +71,7 @@ fn sizes_and_activations_come_from_the_config() {
     let changes = [
         json!({}),
         json!({"hidden_size": 80, "num_attention_heads": 5, "intermediate_size": 33}),
+        json!({"hidden_size": 80, "num_attention_heads": 2}),
         json!({"num_hidden_layers": 0}),
         json!({"num_hidden_layers": 4, "num_attention_heads": 1}),
         json!({"hidden_act": "relu"}),

@@ -1,7 +1,11 @@
-//! GELU (arXiv 1606.08415): x Φ(x), with Φ the normal distribution's.
+//! What follows the first matrix of the feed-forward part.
 
-use rten_simd::Isa;
 use rten_simd::ops::{BitOps, FloatOps, NumOps};
+use rten_simd::{Isa, SimdUnaryOp};
+use rten_vecmath::ApproxGelu;
+
+use super::panels::{Line, PANEL};
+use crate::architecture::Activation;
 
 /// From here on Φ is 0 or 1 in f32.
 const END: f32 = 5.374_011_5;
@@ -11,8 +15,26 @@ const END: f32 = 5.374_011_5;
 const P: [f32; 5] = [0.398_941_75, 0.054_123_934, 0.005_849_530_4, 0.000_364_447_48, 0.000_006_624_884_4];
 const Q: [f32; 6] = [1.0, 0.302_326_68, 0.040_065_95, 0.002_996_35, 0.000_130_753_64, 0.000_000_554_027_5];
 
+/// In place of each value.
 #[inline(always)]
-pub(super) fn gelu<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+pub(super) fn activate<I: Isa>(isa: I, activation: Activation, lines: &mut [Line]) {
+    let ops = isa.f32();
+    for line in lines {
+        for at in (0..PANEL).step_by(ops.len()) {
+            let x = ops.load(&line.0[at..]);
+            let activated = match activation {
+                Activation::Gelu => gelu(isa, x),
+                Activation::GeluTanh => ApproxGelu {}.eval(isa, x),
+                Activation::Relu => ops.max(x, ops.zero()),
+            };
+            ops.store(activated, &mut line.0[at..]);
+        }
+    }
+}
+
+/// GELU (arXiv 1606.08415): x Φ(x), with Φ the normal distribution's.
+#[inline(always)]
+fn gelu<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     let ops = isa.f32();
     let inner = ops.max(ops.min(x, ops.splat(END)), ops.splat(-END));
     let square = ops.mul(inner, inner);
@@ -35,16 +57,27 @@ fn polynomial<I: Isa, const N: usize>(isa: I, x: I::F32, coefficients: &[f32; N]
 mod tests {
     use rten_simd::SimdOp;
 
-    use crate::architecture::Activation;
-    use crate::bert::rows::Activate;
+    use super::*;
+    use crate::bert::panels::Columns;
+
+    struct Gelu<'a>(&'a mut [Line]);
+
+    impl SimdOp for Gelu<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn eval<I: Isa>(self, isa: I) {
+            activate(isa, Activation::Gelu, self.0);
+        }
+    }
 
     #[test]
     fn it_is_as_in_float64() {
         let mut rows: Vec<f32> = (-120_000..=120_000).map(|x| x as f32 / 10_000.0).collect();
         rows.extend([-f32::MAX, -1e9, -40.0, 40.0, 1e9, f32::MAX, f32::MIN_POSITIVE, -0.0]);
-        let (given, bias) = (rows.clone(), vec![0.0; rows.len()]);
-        Activate { rows: &mut rows, bias: &bias, activation: Activation::Gelu }.dispatch();
-        for (x, computed) in given.into_iter().zip(rows) {
+        let mut lines = Columns::one_group(rows.len()).lines(&rows);
+        Gelu(&mut lines).dispatch();
+        for (x, computed) in rows.into_iter().zip(lines.iter().flat_map(|line| line.0)) {
             let exact = f64::from(x) * normal(f64::from(x));
             let off = (f64::from(computed) - exact).abs();
             assert!(off <= 3e-7 * f64::from(x).abs().max(1.0), "gelu({x}) = {computed}, not {exact}");
