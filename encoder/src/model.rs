@@ -172,6 +172,9 @@ impl Model {
         scratch: &mut Scratch,
     ) -> Result<Vec<Vec<f32>>, EncodeError> {
         let texts: Vec<&[u32]> = texts.iter().map(|text| text.ids.as_slice()).collect();
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
         if texts.iter().any(|text| text.is_empty()) {
             return Err(EncodeError::because("a text without any token"));
         }

@@ -90,6 +90,13 @@ fn sizes_and_activations_come_from_the_config() {
 }
 
 #[test]
+fn no_texts_have_no_vectors() {
+    let tiny = Tiny::write(&config(), &json!({"pooling_mode_mean_tokens": true}), true);
+    let mut worker = Worker::new(1).unwrap();
+    assert_eq!(open(tiny.path()).encode(&[], &mut worker).unwrap(), Vec::<Vec<f32>>::new());
+}
+
+#[test]
 fn pooling_comes_from_its_config() {
     let fields = [
         ("pooling_mode_cls_token", "cls"),
